@@ -1,0 +1,1 @@
+"""What every room stands on: errors, clocks, chance, quantities, selectors. Imports nothing of ours."""

@@ -1,0 +1,26 @@
+"""Every limit has a name, a value and a reason. Nothing here is tuned by feel without saying so."""
+
+from __future__ import annotations
+
+EVENTS_PER_VIRTUAL_SECOND = 2_000_000
+"""A loop that runs more callbacks than this without a virtual second passing is a livelock; 100,000 pods created in one
+second need about 1,000,000."""
+
+WATCH_HISTORY = 4_096
+"""Changes kept per store for watches that resume; beyond it they get 410 Gone and list again."""
+
+LATENCY_SERIES_PER_POD_UP_TO = 20_000
+"""Above this many pods a rehearsal keeps latency histograms per service and version instead of per pod."""
+
+RECONCILE_BACKOFF_BASE_S = 0.005
+RECONCILE_BACKOFF_MAX_S = 1000.0
+"""client-go's default item back-off: 5 ms doubling to 1000 s."""
+
+EVENTS_KEPT = 20_000
+"""Events kept in memory per run, oldest dropped first; the report reads its own record and loses nothing."""
+
+YAML_DOCUMENT_BYTES = 3 * 1024 * 1024
+"""One document; the API server's own limit for a request body."""
+
+YAML_DEPTH = 100
+"""Nesting depth of one document; deeper input is hostile or broken."""

@@ -1,0 +1,1 @@
+"""Recorders that run in both worlds."""

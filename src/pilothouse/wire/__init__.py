@@ -1,0 +1,1 @@
+"""Encodings of other systems' protocols, nothing else."""

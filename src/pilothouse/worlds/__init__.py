@@ -1,0 +1,1 @@
+"""Where pods live: models in virtual time, or real processes."""

@@ -1,6 +1,6 @@
-"""What a decision may intend. A `decide.py` returns these values; `machinery.perform` carries them out, nothing else does.
+"""What a decision may intend. A `decide.py` returns these values; `machinery.reconcile` carries them out, nothing else.
 
-`kind` is the kind's full name as in `machinery.kind.Kind.name`, e.g. "apps/Deployment", "Pod", "argoproj.io/Rollout".
+`kind` is the kind's name as in `machinery.kind.Kind.name`, e.g. "apps/Deployment", "Pod", "argoproj.io/Rollout".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Time as an argument: the one `Clock` that everything is given. Real clocks are read here and nowhere else.
 
-A `Clock` counts seconds since 1970 (`time()`); `monotonic()` never goes back. In rehearsal both follow the virtual loop.
+A `Clock` counts seconds since 1970 (`time()`); `monotonic()` never goes back. In rehearsal both follow virtual time.
 """
 
 from __future__ import annotations

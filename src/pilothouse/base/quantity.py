@@ -1,6 +1,7 @@
 """Kubernetes quantities (`500m`, `1.5Gi`, `1e3`) as exact numbers, after apimachinery 1.36 `resource.Quantity`.
 
-Values are `Fraction`s rounded up to nano units as upstream does; helpers give the integers that controllers compute with.
+Values are `Fraction`s rounded up to nano units as upstream does; `milli` and `whole` give what controllers
+compute with.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ def parse(text: str) -> Fraction:
     """The exact value; ValueError (Kubernetes' own wording) when it is no quantity. Beyond int64 it is capped."""
     match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
+        raise ValueError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     sign, digits, binary, decimal, exponent = match.groups()
     value = Fraction(digits)
     if binary:

@@ -24,3 +24,16 @@ YAML_DOCUMENT_BYTES = 3 * 1024 * 1024
 
 YAML_DEPTH = 100
 """Nesting depth of one document; deeper input is hostile or broken."""
+
+YAML_VALUES = 1_000_000
+"""Values of one document after its aliases are written out. The largest document the API takes (3 MiB) has fewer when
+written by hand; more means an anchor multiplied through aliases."""
+
+MANIFEST_FILE_BYTES = 64 * 1024 * 1024
+"""One file of many documents: a dump of a cluster with 20,000 pods has this size."""
+
+MANIFEST_FILES = 20_000
+"""Files read below the given paths; more means that somebody pointed at a home directory."""
+
+FINDINGS_PER_FILE = 50
+"""Findings reported of one file; the rest is counted, not listed."""

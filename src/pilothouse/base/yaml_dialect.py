@@ -2,9 +2,9 @@
 
 Scalar rules follow sigs.k8s.io/yaml 1.6 over its goyaml.v2 (`resolve.go`): `y/yes/on` are true, `017` and `0o17` are
 15, `1e3` is 1000, dates stay strings, quoted text is always a string, keys become strings. Numbers end as JSON hands
-them to Kubernetes: whole floats as int, ints beyond 64 bits as float. Duplicate keys, recursive anchors, depth
-and size beyond `base.limits` are refused here, before anything else sees the document. Pure: text in, values and `Broken` out. Used by
-`base.manifests`.
+them to Kubernetes: whole floats as int, ints beyond 64 bits as float. Duplicate keys, recursive anchors, depth and
+size beyond `base.limits` are refused here, before anything else sees the document. Pure: text in, values and `Broken`
+out. Used by `base.manifests`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Results as data, and their renderings: terminal, JSON, YAML, JUnit, NDJSON, HTML. Pure."""

@@ -1,0 +1,1 @@
+"""What many seeded runs allow one to say: intervals for shares, paired comparisons, and when to stop. Pure."""

@@ -1,0 +1,1 @@
+"""apps/Deployment: rolls a ReplicaSet per pod template forward and back."""

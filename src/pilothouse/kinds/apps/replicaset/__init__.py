@@ -1,0 +1,1 @@
+"""apps/ReplicaSet: keeps a number of pods of one template."""

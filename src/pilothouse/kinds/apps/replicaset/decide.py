@@ -1,0 +1,209 @@
+"""What a ReplicaSet does next: adopt, release, create, delete pods, and its status.
+
+Source: replicaset controller of Kubernetes 1.36 (`syncReplicaSet`, `manageReplicas`, `calculateStatus`). Its
+expectations have no counterpart: reads here always show the newest writes. Called by `controller.py`; performs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pilothouse.base import selectors
+from pilothouse.base.actions import Action, Create, Decision, Delete, Emit, Object, Patch
+from pilothouse.base.clock import rfc3339
+from pilothouse.engines.rolling import ranking, views
+from pilothouse.engines.rolling.slow_start import BURST
+from pilothouse.engines.rolling.views import PodView, ReplicaSetMeta, ReplicaSetSpec
+
+KIND_NAME = "apps/ReplicaSet"
+
+
+class SetView(msgspec.Struct, gc=False):
+    """A ReplicaSet with its whole status as stored."""
+
+    metadata: ReplicaSetMeta
+    spec: ReplicaSetSpec
+    status: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was read for one decision.
+
+    owned: pods whose controller this set is. orphans: pods of the namespace without a controller. related: the pods of
+    all sets with the same owner, this one's included; asked only when some must be chosen for deletion.
+    failure: why pods could not be created or deleted last time, "" when they could.
+    """
+
+    owned: Sequence[PodView] = ()
+    orphans: Iterable[PodView] = ()
+    related: Callable[[], Iterable[PodView]] = lambda: ()
+    failure: str = ""
+
+
+def decide(obj: Object, replica_set: SetView, observed: Observed, now_s: float) -> Decision:
+    """One pass. obj: the ReplicaSet as stored (Events are about it); replica_set: the same, as a view."""
+    matches = _matcher(replica_set.spec.selector)
+    claims: list[Action] = []
+    mine: list[PodView] = []
+    terminating = 0
+    for pod in observed.owned:
+        if not matches(pod.labels):
+            if pod.active and replica_set.metadata.deletionTimestamp is None:
+                claims.append(_release(replica_set, pod))
+        elif pod.active:
+            mine.append(pod)
+        elif pod.terminating:
+            terminating += 1
+    adopted = _adoptable(replica_set, observed.orphans, matches)
+    claims += [_adopt(replica_set, pod) for pod in adopted]
+    mine += adopted
+    return _managed(obj, replica_set, observed, mine, terminating, claims, now_s)
+
+
+def _matcher(selector: Mapping[str, Any]) -> Callable[[Mapping[str, str]], bool]:
+    if selector.get("matchExpressions") or not selector.get("matchLabels"):
+        return selectors.from_object(selector).matches
+    wanted = selector["matchLabels"].items()
+    return lambda labels: wanted <= labels.items()
+
+
+def _managed(
+    obj: Object,
+    replica_set: SetView,
+    observed: Observed,
+    mine: Sequence[PodView],
+    terminating: int,
+    claims: Sequence[Action],
+    now_s: float,
+) -> Decision:
+    missing = replica_set.spec.replicas - len(mine)
+    status = _status(replica_set, mine, terminating, now_s)
+    again = _available_in_s(replica_set, mine, now_s)
+    if missing == 0 or replica_set.metadata.deletionTimestamp is not None:
+        return Decision(tuple(claims), status, again)
+    changes = _creations(replica_set, missing) if missing > 0 else _deletions(observed, mine, -missing, now_s)
+    if not observed.failure:
+        return Decision((*claims, *changes), status, again)
+    # The condition must stand even when the same fails again, and a failing list stores no status: so it goes first.
+    failed = _with_failure(
+        replica_set, status, "FailedCreate" if missing > 0 else "FailedDelete", observed.failure, now_s
+    )
+    meta = replica_set.metadata
+    told: list[Action] = [_failure_event(obj, missing, observed.failure)]
+    if failed != replica_set.status:
+        told.append(Patch(KIND_NAME, meta.namespace, meta.name, {"status": failed}, subresource="status"))
+    return Decision((*claims, *told, *changes), None, again)
+
+
+def _creations(replica_set: SetView, count: int) -> list[Action]:
+    # All pods of one pass are one and the same object: names are made when they are stored.
+    create = Create("Pod", _pod(replica_set), event_ok="SuccessfulCreate")
+    return [create] * min(count, BURST)
+
+
+def _pod(replica_set: SetView) -> dict[str, Any]:
+    meta, template = replica_set.metadata, replica_set.spec.template
+    of_template = template.get("metadata") or {}
+    metadata: dict[str, Any] = {"generateName": f"{meta.name}-", "namespace": meta.namespace}
+    for key in ("labels", "annotations", "finalizers"):
+        if of_template.get(key):
+            metadata[key] = of_template[key]
+    metadata["ownerReferences"] = [views.controller_reference("apps/v1", "ReplicaSet", meta.name, meta.uid)]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def _deletions(observed: Observed, mine: Sequence[PodView], count: int, now_s: float) -> list[Action]:
+    count = min(count, BURST)
+    # With all to go there is nothing to choose, so the related pods need not be read.
+    related = observed.related() if count < len(mine) else ()
+    return [
+        Delete("Pod", pod.metadata.namespace, pod.metadata.name, uid=pod.metadata.uid, event_ok="SuccessfulDelete")
+        for pod in ranking.choose(mine, related, count, now_s)
+    ]
+
+
+def _failure_event(obj: Object, missing: int, failure: str) -> Emit:
+    if missing > 0:
+        return Emit(obj, "Warning", "FailedCreate", f"Error creating: {failure}")
+    return Emit(obj, "Warning", "FailedDelete", f"Error deleting: {failure}")
+
+
+def _adoptable(
+    replica_set: SetView, orphans: Iterable[PodView], matches: Callable[[Mapping[str, str]], bool]
+) -> list[PodView]:
+    if replica_set.metadata.deletionTimestamp is not None:
+        return []
+    return [pod for pod in orphans if pod.active and matches(pod.labels)]
+
+
+def _adopt(replica_set: SetView, pod: PodView) -> Patch:
+    meta = replica_set.metadata
+    owner = views.controller_reference("apps/v1", "ReplicaSet", meta.name, meta.uid)
+    return _owners_patch(pod, views.adopt(pod.metadata.ownerReferences, owner))
+
+
+def _release(replica_set: SetView, pod: PodView) -> Patch:
+    return _owners_patch(pod, views.release(pod.metadata.ownerReferences, replica_set.metadata.uid))
+
+
+def _owners_patch(pod: PodView, owners: Sequence[Mapping[str, Any]]) -> Patch:
+    meta = pod.metadata
+    # The uid in a patch is upstream's guard against a pod of the same name made anew.
+    return Patch("Pod", meta.namespace, meta.name, {"metadata": {"uid": meta.uid, "ownerReferences": owners or None}})
+
+
+def _status(replica_set: SetView, mine: Sequence[PodView], terminating: int, now_s: float) -> dict[str, Any]:
+    template_labels = ((replica_set.spec.template.get("metadata") or {}).get("labels") or {}).items()
+    min_ready_s = replica_set.spec.minReadySeconds
+    labelled = ready = available = 0
+    for pod in mine:
+        if template_labels <= pod.labels.items():
+            labelled += 1
+        if pod.ready:
+            ready += 1
+            if min_ready_s == 0 or pod.available(min_ready_s, now_s):
+                available += 1
+    status: dict[str, Any] = {"replicas": len(mine)}
+    if labelled:
+        status["fullyLabeledReplicas"] = labelled
+    if ready:
+        status["readyReplicas"] = ready
+    if available:
+        status["availableReplicas"] = available
+    status["terminatingReplicas"] = terminating
+    if replica_set.metadata.generation:
+        status["observedGeneration"] = replica_set.metadata.generation
+    kept = [c for c in (replica_set.status or {}).get("conditions") or () if c["type"] != "ReplicaFailure"]
+    if kept:
+        status["conditions"] = kept
+    return status
+
+
+def _with_failure(
+    replica_set: SetView, status: Mapping[str, Any], reason: str, message: str, now_s: float
+) -> dict[str, Any]:
+    """The status with ReplicaFailure: the first failure's words and time stay until pods can be made again."""
+    old = (replica_set.status or {}).get("conditions") or ()
+    failure = next((c for c in old if c["type"] == "ReplicaFailure"), None) or {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "lastTransitionTime": rfc3339(now_s),
+        "reason": reason,
+        "message": message,
+    }
+    return {**status, "conditions": [*status.get("conditions", ()), failure]}
+
+
+def _available_in_s(replica_set: SetView, mine: Sequence[PodView], now_s: float) -> float | None:
+    """Seconds until the next ready pod has been ready for minReadySeconds, up to the next whole millisecond."""
+    min_ready_s = replica_set.spec.minReadySeconds
+    if min_ready_s == 0:
+        return None
+    waits = [left for pod in mine if (left := pod.available_in_s(min_ready_s, now_s)) is not None]
+    return math.ceil(min(waits) * 1000) / 1000 if waits else None

@@ -1,1 +1,1 @@
-"""Versioned objects: revisions, watches, indexes."""
+"""What is stored: objects, revisions, watches. Holds no rules; `machinery.write_path` writes, everybody reads."""

@@ -1,0 +1,1 @@
+"""Pilothouse's own kinds."""

@@ -1,1 +1,2 @@
-"""The rehearsal world: pods, traffic and faults as seeded models in virtual time."""
+"""The rehearsal world: pods, nodes, traffic and faults as seeded models in virtual time, behind the same ports as
+the live world."""

@@ -17,7 +17,7 @@ import msgspec
 from pilothouse.worlds.rehearsal.spec import Duration, Record, SpecError, growth_bytes_per_s, seconds, share
 
 
-class BadVersion(Record, tag_field="kind", tag="BadVersion"):
+class BadVersion(Record, frozen=True, tag_field="kind", tag="BadVersion"):
     """Pods of a matching image misbehave: errors, slowness (of CPU work), a leak, or never becoming ready."""
 
     image: str
@@ -27,7 +27,7 @@ class BadVersion(Record, tag_field="kind", tag="BadVersion"):
     never_ready: bool = False
 
 
-class PodKill(Record, tag_field="kind", tag="PodKill"):
+class PodKill(Record, frozen=True, tag_field="kind", tag="PodKill"):
     """Containers die at once, as by SIGKILL to the pod's processes with no grace; every: again each so often while
     the fault lasts."""
 
@@ -36,7 +36,7 @@ class PodKill(Record, tag_field="kind", tag="PodKill"):
     every: Duration = 0
 
 
-class PodCrashLoop(Record, tag_field="kind", tag="PodCrashLoop"):
+class PodCrashLoop(Record, frozen=True, tag_field="kind", tag="PodCrashLoop"):
     """Containers of a matching image (or service) exit with a code some seconds after each start."""
 
     service: str = ""
@@ -45,27 +45,27 @@ class PodCrashLoop(Record, tag_field="kind", tag="PodCrashLoop"):
     exit_code: int = 1
 
 
-class NodeLoss(Record, tag_field="kind", tag="NodeLoss"):
+class NodeLoss(Record, frozen=True, tag_field="kind", tag="NodeLoss"):
     """Nodes stop: their pods stop answering at once, the cluster notices later. group: a node group, "" for any."""
 
     group: str = ""
     count: int = 1
 
 
-class ZoneLoss(Record, tag_field="kind", tag="ZoneLoss"):
+class ZoneLoss(Record, frozen=True, tag_field="kind", tag="ZoneLoss"):
     """All nodes of a zone stop."""
 
     zone: str
 
 
-class MemoryLeak(Record, tag_field="kind", tag="MemoryLeak"):
+class MemoryLeak(Record, frozen=True, tag_field="kind", tag="MemoryLeak"):
     """Pods of a service grow without end, e.g. `rate: 20MiB/min`."""
 
     service: str
     rate: str
 
 
-class DependencySlow(Record, tag_field="kind", tag="DependencySlow"):
+class DependencySlow(Record, frozen=True, tag_field="kind", tag="DependencySlow"):
     """Something the service calls answers later: each request holds its worker `delay` longer, at no CPU cost."""
 
     service: str
@@ -73,7 +73,7 @@ class DependencySlow(Record, tag_field="kind", tag="DependencySlow"):
     dependency: str = ""
 
 
-class MetricsGap(Record, tag_field="kind", tag="MetricsGap"):
+class MetricsGap(Record, frozen=True, tag_field="kind", tag="MetricsGap"):
     """Scrapes fail. of: applications' pages, the resource metrics behind the autoscaler, or both; service: "" for
     all."""
 

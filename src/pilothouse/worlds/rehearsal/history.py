@@ -29,14 +29,15 @@ PER_SERVICE = (
 )
 """offered: requests per second; ready, desired: pods; cpu_s: CPU seconds; the rest requests in the tick.
 
-errors: all answers that failed (500, 503, 504) and `unrouted`, those that met no ready pod; slow: answered after the slow threshold.
+errors: all answers that failed (500, 503, 504) and `unrouted`, those that met no ready pod; slow: answered
+after the slow threshold.
 """
 WORLD = ("time_s", "step_s", "nodes", "cost")
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTimeline:
-    """One service's columns, equally long: `columns[name]` for each of PER_SERVICE, and latency quantiles in seconds."""
+    """One service's columns, equally long: `columns[name]` for each of PER_SERVICE, and quantiles of latency."""
 
     time_s: Floats
     step_s: Floats
@@ -60,7 +61,8 @@ class History:
         return self._rows
 
     def row(self, time_s: float, step_s: float, nodes: int, cost: float) -> tuple[Floats, NDArray[np.int64]]:
-        """A new row at `time_s` (the tick's end, Unix seconds); gives its [PER_SERVICE, service] and [service, bucket] to fill."""
+        """A new row at `time_s` (the tick's end, Unix seconds); gives [PER_SERVICE, service] and [service, bucket]
+        to fill."""
         at = self._rows
         if at == len(self._data):
             self._double()

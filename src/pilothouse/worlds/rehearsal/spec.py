@@ -49,21 +49,21 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     """Base of all records here: immutable, camelCase on the outside, unknown fields refused."""
 
 
-class Spread(Record):
+class Spread(Record, frozen=True):
     """A log-normal time by its median."""
 
     median: Duration
     sigma: float = 0.3
 
 
-class Mean(Record):
+class Mean(Record, frozen=True):
     """A log-normal time by its mean."""
 
     mean: Duration
     sigma: float = 0.5
 
 
-class LoadSpec(Record):
+class LoadSpec(Record, frozen=True):
     """Requests per second over time. base: the mean over a day; ratio: busiest over quietest moment of a diurnal
     day."""
 
@@ -76,7 +76,7 @@ class LoadSpec(Record):
     """A trace with the header `time,rps`; time in seconds or durations from start, straight lines between."""
 
 
-class MemorySpec(Record):
+class MemorySpec(Record, frozen=True):
     """base: the process at rest; perRequest: for each request in flight; leak: growth such as `2MiB/min`."""
 
     base: str | None = None
@@ -84,14 +84,14 @@ class MemorySpec(Record):
     leak: str = ""
 
 
-class WarmupSpec(Record):
+class WarmupSpec(Record, frozen=True):
     """Requests take `factor` times as long at first, falling evenly to 1 over `duration`."""
 
     duration: Duration = 0
     factor: float = 1.0
 
 
-class PodSpec(Record):
+class PodSpec(Record, frozen=True):
     """One pod of a service. workers: requests served at the same time (None: the CPU limit, rounded up)."""
 
     service: Mean | None = None
@@ -107,20 +107,20 @@ class PodSpec(Record):
     buckets: tuple[float, ...] = DEFAULT_BUCKETS_S
 
 
-class GoodSpec(Record):
+class GoodSpec(Record, frozen=True):
     """The healthy version: share of requests answered with a 500."""
 
     error_rate: float | None = None
 
 
-class RetrySpec(Record):
+class RetrySpec(Record, frozen=True):
     """The clients' policy. max: further attempts per request; budget: most retries as a share of requests."""
 
     max: int = 0
     budget: str | float = 0.1
 
 
-class ServiceModel(Record):
+class ServiceModel(Record, frozen=True):
     """Everything modelled about one service; NAME is a Service or a workload of the user's files."""
 
     namespace: str = ""
@@ -133,7 +133,7 @@ class ServiceModel(Record):
     """A request slower than this counts as slow in the record of the run."""
 
 
-class NodeGroup(Record):
+class NodeGroup(Record, frozen=True):
     """A pool of equal nodes. zones: nodes are spread over them in turn; hourly: price of one node, any currency."""
 
     instance_type: str = ""
@@ -149,13 +149,13 @@ class NodeGroup(Record):
     taints: tuple[dict[str, str], ...] = ()
 
 
-class ClusterSpec(Record):
+class ClusterSpec(Record, frozen=True):
     node_groups: dict[str, NodeGroup] = {}
     node_start: Spread | None = None
     autoscaler: bool = True
 
 
-class WorldSpec(Record):
+class WorldSpec(Record, frozen=True):
     """The whole world. step: "adaptive", or a fixed duration; metricNames: those that anything reads (None: all)."""
 
     services: dict[str, ServiceModel] = {}

@@ -53,7 +53,7 @@ class Traffic:
         self.history = history
         self.arrivals = Arrivals(load, [s.name for s in services], entropy)
         self.layouts = Layouts(services, faults, pods.buckets)
-        self.out_of_memory: Callable[[Slots], None] = lambda slots: None
+        self.out_of_memory: Callable[[Slots], None] = lambda _: None
         self.placed: Callable[[], tuple[int, float, list[int]]] = lambda: (0, 0.0, [0] * len(services))
         self._split = entropy.stream("split")
         self._outcome = entropy.stream("outcome")
@@ -194,7 +194,7 @@ class Traffic:
     def _overloaded(
         self, layout: Layout, arrived: Counts, expected: Floats, capacity: Floats, before: Floats
     ) -> tuple[Counts, Counts, overload.Flow]:
-        """Served and refused counts while backlogs exist; fractions are carried to the next step, so that none is lost."""
+        """Served and refused counts while backlogs exist; fractions are carried over, so that none is lost."""
         pods, slots = self.pods, layout.slots
         flow = overload.step(before, expected, capacity, layout.queue)
         refused = np.minimum(np.floor(flow.refused).astype(np.int64), arrived)
@@ -224,7 +224,7 @@ class Traffic:
     def _latencies(
         self, layout: Layout, rows: Slots, chances: Floats | None, served: Counts, latency: Counts
     ) -> tuple[Counts | None, Counts | None]:
-        """Histogram counts per pod and how many came after the timeout; for many pods, counts per service and version."""
+        """Histogram counts per pod and how many came after the timeout; for many pods, per service and version."""
         if self.pods.histograms and len(self.pods) > LATENCY_SERIES_PER_POD_UP_TO:
             self.pods.drop_histograms()
         if not self.pods.histograms:
@@ -283,7 +283,7 @@ class Traffic:
 
 
 class _Retries:
-    """The clients' retry policy: failed attempts come again in the next step, within the budget and the number of tries."""
+    """The clients' retry policy: failed attempts come again in the next step, within budget and number of tries."""
 
     def __init__(self, services: list[Service]) -> None:
         self._max = [s.retries_max for s in services]

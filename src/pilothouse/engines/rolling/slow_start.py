@@ -1,7 +1,7 @@
 """How many pods one pass may create or delete.
 
-Upstream creates in batches of 1, 2, 4 … so that a refusal (a quota, say) is met once and not hundreds of times. A decision
-here is a list whose performance stops at its first failure, which reaches the same end: the cap is all that is left to say.
+Upstream creates in batches of 1, 2, 4 … so that a refusal (a quota, say) is met once and not hundreds of times. A
+decision here is a list whose performance stops at its first failure, which reaches the same end: only the cap is left.
 Source: replicaset controller `BurstReplicas` and `slowStartBatch`, Kubernetes 1.36.
 """
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pilothouse.base import selectors
 from pilothouse.base.actions import Action, Create, Decision, Delete, Emit, Object, Patch
 from pilothouse.engines.rolling import views as rolling_views
+from pilothouse.engines.rolling.lookup import matcher
 from pilothouse.engines.rolling.template import same_template, template_hash
 from pilothouse.engines.rolling.views import ReplicaSetView
 from pilothouse.kinds.apps.deployment import revision, scaling, status
@@ -46,16 +46,16 @@ def _selects_everything(obj: Object, deployment: DeploymentView) -> Decision:
 def _claims(deployment: DeploymentView, observed: Observed) -> list[Action]:
     """Adoptions of matching sets without a controller, releases of own sets that no longer match."""
     meta = deployment.metadata
-    selector = selectors.from_object(deployment.spec.selector)
+    matches = matcher(deployment.spec.selector)
     claims: list[Action] = []
     for view in observed.owned:
-        if not selector.matches(view.metadata.labels or {}) and meta.deletionTimestamp is None:
+        if not matches(view.metadata.labels or {}) and meta.deletionTimestamp is None:
             left = rolling_views.release(view.metadata.ownerReferences, meta.uid)
             claims.append(_reference_patch(view, left))
     if meta.deletionTimestamp is None:
         me = rolling_views.controller_reference("apps/v1", "Deployment", meta.name, meta.uid)
         for view in observed.orphans:
-            if view.metadata.deletionTimestamp is None and selector.matches(view.metadata.labels or {}):
+            if view.metadata.deletionTimestamp is None and matches(view.metadata.labels or {}):
                 claims.append(_reference_patch(view, rolling_views.adopt(view.metadata.ownerReferences, me)))
     return claims
 
@@ -180,16 +180,11 @@ class _Pass:
         return self._end({**old, "collisionCount": (old.get("collisionCount") or 0) + 1})
 
     def _report_failure(self, name: str) -> None:
-        """Says that a set could not be created; before the next try, because a failing list stores no status."""
+        """Says that the set could not be created last time; its condition stands until the creation succeeds."""
         message = f'Failed to create new replica set "{name}": {self.observed.failure}'
         self.actions.append(Emit(self.obj, "Warning", "ReplicaSetCreateError", message))
-        old, meta = self.deployment.status or {}, self.deployment.metadata
         if self.deployment.deadline_s is not None:
-            conditions = status.with_condition(
-                old.get("conditions") or (), "Progressing", "False", "ReplicaSetCreateError", message, self.now_s
-            )
-            patch = {"status": {"conditions": conditions}}
-            self.actions.append(Patch(KIND_NAME, meta.namespace, meta.name, patch, subresource="status"))
+            self._write_progressing("False", "ReplicaSetCreateError", message)
 
     # -- the three ways on --
 

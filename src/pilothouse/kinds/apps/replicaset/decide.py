@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.base import selectors
-from pilothouse.base.actions import Action, Create, Decision, Delete, Emit, Object, Patch
+from pilothouse.base.actions import Action, Create, Decision, Delete, Patch
 from pilothouse.base.clock import rfc3339
 from pilothouse.engines.rolling import ranking, views
+from pilothouse.engines.rolling.lookup import Matcher, matcher
 from pilothouse.engines.rolling.slow_start import BURST
 from pilothouse.engines.rolling.views import PodView, ReplicaSetMeta, ReplicaSetSpec
 
@@ -46,9 +46,9 @@ class Observed:
     failure: str = ""
 
 
-def decide(obj: Object, replica_set: SetView, observed: Observed, now_s: float) -> Decision:
-    """One pass. obj: the ReplicaSet as stored (Events are about it); replica_set: the same, as a view."""
-    matches = _matcher(replica_set.spec.selector)
+def decide(replica_set: SetView, observed: Observed, now_s: float) -> Decision:
+    """One pass over what was read; Events about created and deleted pods are told by whoever performs it."""
+    matches = matcher(replica_set.spec.selector)
     claims: list[Action] = []
     mine: list[PodView] = []
     terminating = 0
@@ -63,18 +63,10 @@ def decide(obj: Object, replica_set: SetView, observed: Observed, now_s: float) 
     adopted = _adoptable(replica_set, observed.orphans, matches)
     claims += [_adopt(replica_set, pod) for pod in adopted]
     mine += adopted
-    return _managed(obj, replica_set, observed, mine, terminating, claims, now_s)
-
-
-def _matcher(selector: Mapping[str, Any]) -> Callable[[Mapping[str, str]], bool]:
-    if selector.get("matchExpressions") or not selector.get("matchLabels"):
-        return selectors.from_object(selector).matches
-    wanted = selector["matchLabels"].items()
-    return lambda labels: wanted <= labels.items()
+    return _managed(replica_set, observed, mine, terminating, claims, now_s)
 
 
 def _managed(
-    obj: Object,
     replica_set: SetView,
     observed: Observed,
     mine: Sequence[PodView],
@@ -88,17 +80,9 @@ def _managed(
     if missing == 0 or replica_set.metadata.deletionTimestamp is not None:
         return Decision(tuple(claims), status, again)
     changes = _creations(replica_set, missing) if missing > 0 else _deletions(observed, mine, -missing, now_s)
-    if not observed.failure:
-        return Decision((*claims, *changes), status, again)
-    # The condition must stand even when the same fails again, and a failing list stores no status: so it goes first.
-    failed = _with_failure(
-        replica_set, status, "FailedCreate" if missing > 0 else "FailedDelete", observed.failure, now_s
-    )
-    meta = replica_set.metadata
-    told: list[Action] = [_failure_event(obj, missing, observed.failure)]
-    if failed != replica_set.status:
-        told.append(Patch(KIND_NAME, meta.namespace, meta.name, {"status": failed}, subresource="status"))
-    return Decision((*claims, *told, *changes), None, again)
+    if observed.failure:
+        status = _with_failure(replica_set, status, missing, observed.failure, now_s)
+    return Decision((*claims, *changes), status, again)
 
 
 def _creations(replica_set: SetView, count: int) -> list[Action]:
@@ -128,15 +112,7 @@ def _deletions(observed: Observed, mine: Sequence[PodView], count: int, now_s: f
     ]
 
 
-def _failure_event(obj: Object, missing: int, failure: str) -> Emit:
-    if missing > 0:
-        return Emit(obj, "Warning", "FailedCreate", f"Error creating: {failure}")
-    return Emit(obj, "Warning", "FailedDelete", f"Error deleting: {failure}")
-
-
-def _adoptable(
-    replica_set: SetView, orphans: Iterable[PodView], matches: Callable[[Mapping[str, str]], bool]
-) -> list[PodView]:
+def _adoptable(replica_set: SetView, orphans: Iterable[PodView], matches: Matcher) -> list[PodView]:
     if replica_set.metadata.deletionTimestamp is not None:
         return []
     return [pod for pod in orphans if pod.active and matches(pod.labels)]
@@ -186,7 +162,7 @@ def _status(replica_set: SetView, mine: Sequence[PodView], terminating: int, now
 
 
 def _with_failure(
-    replica_set: SetView, status: Mapping[str, Any], reason: str, message: str, now_s: float
+    replica_set: SetView, status: Mapping[str, Any], missing: int, message: str, now_s: float
 ) -> dict[str, Any]:
     """The status with ReplicaFailure: the first failure's words and time stay until pods can be made again."""
     old = (replica_set.status or {}).get("conditions") or ()
@@ -194,7 +170,7 @@ def _with_failure(
         "type": "ReplicaFailure",
         "status": "True",
         "lastTransitionTime": rfc3339(now_s),
-        "reason": reason,
+        "reason": "FailedCreate" if missing > 0 else "FailedDelete",
         "message": message,
     }
     return {**status, "conditions": [*status.get("conditions", ()), failure]}

@@ -1,0 +1,114 @@
+"""Reads what a Service's slices depend on and says which changes concern which Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pilothouse.base.actions import Decision, Object
+from pilothouse.engines.rolling.lookup import keys_by_labels, matcher, selector_key, selector_keys_of
+from pilothouse.engines.rolling.views import PodView
+from pilothouse.kinds.discovery.endpointslice.decide import CONTROLLER, KIND_NAME, MANAGED_BY, SERVICE_NAME, decide
+from pilothouse.kinds.discovery.endpointslice.views import ServiceView, SliceView, same_endpoint
+from pilothouse.machinery.client import Client
+from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, own_key
+from pilothouse.store.memory import Change, IndexFunction, Key, Stored
+
+ZONE = "topology.kubernetes.io/zone"
+LABELS, SELECTOR, SERVICE = "labels", "selector", "service"
+
+
+def _selector_keys(service: Object) -> Iterable[str]:
+    selector = (service.get("spec") or {}).get("selector")
+    return (selector_key(service["metadata"].get("namespace", ""), selector),) if selector else ()
+
+
+def _service_keys(slice_: Object) -> Iterable[str]:
+    metadata = slice_["metadata"]
+    name = (metadata.get("labels") or {}).get(SERVICE_NAME)
+    return (f"{metadata.get('namespace', '')}/{name}",) if name else ()
+
+
+INDEXES: dict[str, dict[str, IndexFunction]] = {
+    "Pod": {LABELS: keys_by_labels},
+    "Service": {SELECTOR: _selector_keys},
+    KIND_NAME: {SERVICE: _service_keys},
+}
+"""The indexes that the store must have for this controller."""
+
+
+class EndpointSliceController:
+    """Keeps each Service's EndpointSlices (kube-controller-manager's endpoint-slice-controller). Keys are Services."""
+
+    name = "endpoint-slice-controller"
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.watches = (
+            WatchRule("Service", own_key),
+            WatchRule("Pod", self._keys_of_pod),
+            WatchRule(KIND_NAME, _keys_of_slice),
+        )
+
+    def _keys_of_pod(self, change: Change) -> Iterable[Key]:
+        """Services that select the pod, before or after the change; none when its endpoint stays as it is."""
+        new = change.new.view(PodView) if change.new is not None else None
+        old = change.old.view(PodView) if change.old is not None else None
+        if new is not None and old is not None and same_endpoint(old, new):
+            return ()
+        keys: dict[Key, None] = {}
+        for pod in (new, old):
+            # Without an address a pod is in no slice; with the same labels it is in the same Services.
+            if pod is not None and pod.status.podIP and not (pod is old and keys):
+                keys.update(dict.fromkeys(self._services(pod)))
+        return keys
+
+    def _services(self, pod: PodView) -> Iterator[Key]:
+        namespace, labels = pod.metadata.namespace, pod.labels
+        for key in selector_keys_of(namespace, labels):
+            for stored in self._client.indexed("Service", SELECTOR, key):
+                if stored.object["spec"]["selector"].items() <= labels.items():
+                    yield namespace, stored.object["metadata"]["name"]
+
+    def reconcile(self, view: ReconcileInput) -> Decision:
+        client, namespace = view.client, view.namespace
+        stored = client.get("Service", namespace, view.name)
+        if stored is None:
+            return Decision()
+        service = stored.view(ServiceView)
+
+        def zone_of(node: str) -> str | None:
+            found = client.get("Node", "", node)
+            return None if found is None else (found.object["metadata"].get("labels") or {}).get(ZONE, "")
+
+        slices = [
+            s.view(SliceView) for s in client.indexed(KIND_NAME, SERVICE, f"{namespace}/{view.name}") if _managed(s)
+        ]
+        return decide(service, list(_selected(client, service)), slices, zone_of)
+
+
+def _keys_of_slice(change: Change) -> Iterable[Key]:
+    """The Service of a slice that somebody else made, changed or deleted; and of our own, which is then found right."""
+    metadata = change.object["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(MANAGED_BY) != CONTROLLER or not labels.get(SERVICE_NAME):
+        return ()
+    return ((metadata["namespace"], labels[SERVICE_NAME]),)
+
+
+def _managed(stored: Stored) -> bool:
+    return bool((stored.object["metadata"].get("labels") or {}).get(MANAGED_BY) == CONTROLLER)
+
+
+def _selected(client: Client, service: ServiceView) -> Iterator[PodView]:
+    """The pods of the Service's namespace that its selector matches, oldest first."""
+    selector, namespace = service.spec.selector, service.metadata.namespace
+    if selector is None:
+        return
+    if not selector:
+        yield from (stored.view(PodView) for stored in client.list("Pod", namespace))
+        return
+    matches = matcher({"matchLabels": selector})
+    for stored in client.indexed("Pod", LABELS, selector_key(namespace, selector)):
+        pod = stored.view(PodView)
+        if matches(pod.labels):
+            yield pod

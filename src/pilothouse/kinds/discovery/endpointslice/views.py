@@ -1,0 +1,100 @@
+"""What is read of Services, EndpointSlices and Pods, and how a Pod becomes an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pilothouse.engines.rolling.views import PodView
+
+Endpoint = Mapping[str, Any]
+
+
+class ServiceMeta(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    deletionTimestamp: str | None = None
+    labels: Any = None
+
+
+class ServiceSpec(msgspec.Struct, gc=False):
+    type: str = "ClusterIP"
+    clusterIP: str = ""
+    publishNotReadyAddresses: bool = False
+    selector: Any = None
+    ports: Any = None
+    ipFamilies: Any = None
+
+
+_NO_SPEC = ServiceSpec()
+
+
+class ServiceView(msgspec.Struct, gc=False):
+    metadata: ServiceMeta
+    spec: ServiceSpec = _NO_SPEC
+
+
+class SliceMeta(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    labels: Any = None
+    ownerReferences: Any = None
+
+
+class SliceView(msgspec.Struct, gc=False):
+    metadata: SliceMeta
+    addressType: str = "IPv4"
+    endpoints: Any = None
+    ports: Any = None
+
+
+def addresses(pod: PodView, address_type: str) -> list[str]:
+    """The pod's addresses of one family, in the order of its status."""
+    status = pod.status
+    ips = [entry["ip"] for entry in status.podIPs or () if entry.get("ip")] or ([status.podIP] if status.podIP else [])
+    return [ip for ip in ips if (":" in ip) == (address_type == "IPv6")]
+
+
+def belongs(pod: PodView) -> bool:
+    """Whether a pod can be an endpoint at all: it has an address and has not ended; terminating ones stay in."""
+    return not pod.ended and bool(pod.status.podIPs or pod.status.podIP)
+
+
+def endpoint_of(pod: PodView, service: ServiceView, address_type: str, zone: str) -> dict[str, Any]:
+    """The endpoint of one pod; zone is "" when its node has none. `ready` is never true while terminating."""
+    meta, spec = pod.metadata, pod.spec
+    terminating = meta.deletionTimestamp is not None
+    endpoint: dict[str, Any] = {
+        "addresses": addresses(pod, address_type),
+        "conditions": {
+            "ready": service.spec.publishNotReadyAddresses or (pod.ready and not terminating),
+            "serving": pod.ready,
+            "terminating": terminating,
+        },
+        "targetRef": {"kind": "Pod", "namespace": meta.namespace, "name": meta.name, "uid": meta.uid},
+    }
+    if spec.hostname and spec.subdomain == service.metadata.name and meta.namespace == service.metadata.namespace:
+        endpoint["hostname"] = spec.hostname
+    if spec.nodeName:
+        endpoint["nodeName"] = spec.nodeName
+    if zone:
+        endpoint["zone"] = zone
+    return endpoint
+
+
+def same_endpoint(left: PodView, right: PodView) -> bool:
+    """Whether two versions of a pod give equal endpoints and match the same Services."""
+    before, after = left.metadata, right.metadata
+    return (
+        left.ready == right.ready
+        and left.ended == right.ended
+        and (before.deletionTimestamp is None) == (after.deletionTimestamp is None)
+        and left.spec.nodeName == right.spec.nodeName
+        and left.status.podIP == right.status.podIP
+        and left.status.podIPs == right.status.podIPs
+        and before.labels == after.labels
+    )

@@ -1,0 +1,1 @@
+"""The group `policy`: how much disturbance an application bears."""

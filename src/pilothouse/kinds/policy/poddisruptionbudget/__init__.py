@@ -1,0 +1,1 @@
+"""policy/PodDisruptionBudget: how many pods may be missing by choice."""

@@ -1,7 +1,7 @@
-"""Peer set `exposition`: scraped pages and what the reference server made of them (health, samples, metadata, exemplars).
+"""Peer set `exposition`: scraped pages and what the reference server made of them (health, samples, metadata).
 
-The set was recorded from Prometheus 2.42, so pages are read in that dialect. Each case is scraped once by a target of its
-own into an empty database; `@MS@`, `@S@` and `@MSFUT@` in a page stand for moments around the scrape.
+The set was recorded from Prometheus 2.42, so pages are read in that dialect. Each case is scraped once by a target of
+its own into an empty database; `@MS@`, `@S@` and `@MSFUT@` in a page stand for moments around the scrape.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from pilothouse.base.errors import LimitExceeded
 from pilothouse.engines.tsdb import Labels, Outcome, format_labels
 from pilothouse.engines.tsdb.labels import METRIC_NAME, is_legacy_label_name, is_legacy_metric_name
-from pilothouse.engines.tsdb.samples import absent_block
+from pilothouse.engines.tsdb.samples import STALE, absent_block
 from pilothouse.signals.metrics.exposition import MetadataBook, PageReader
 from pilothouse.signals.metrics.page import Dialect, Exemplar, Page, Shape
 from pilothouse.signals.metrics.page_lexer import is_utf8
@@ -29,7 +30,9 @@ AHEAD_MS = 10 * 60_000
 BEHIND_MS = 60 * 60_000
 """… and this far behind: half of Prometheus' two-hour head, which is what it appends to."""
 EXEMPLAR_CHARACTERS = 128
-"""OpenMetrics' limit for an exemplar's label names and values together; longer ones are left out, the scrape is fine."""
+"""OpenMetrics' limit for an exemplar's names and values together; longer ones are left out, the scrape is fine."""
+DORMANT_ROWS = 600
+"""A series that vanished keeps its column for this many scrapes: targets flap, and columns are dear to add."""
 
 REPORTS = (
     "up",
@@ -129,6 +132,9 @@ class Ingest:
         self._picks: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._slots: npt.NDArray[np.int64] = self._picks
         self._live: dict[Labels, int] = {}
+        self._dormant: dict[Labels, tuple[int, int]] = {}
+        self._ending: list[int] = []
+        self._rows = 0
 
     def take(self, exchange: Exchange, time_ms: int, duration_s: float) -> ScrapeResult:
         """Stores one scrape at `time_ms` (Unix ms). A failed one stores only the reports and ends what was there."""
@@ -151,9 +157,11 @@ class Ingest:
 
     def end(self, time_ms: int) -> None:
         """The target is gone: staleness markers for everything it had, reports included."""
-        for column in [*self._live.values(), *self._reports]:
+        self._arrange({})
+        self._shape = self._plan = None
+        for column in [*(column for column, _ in self._dormant.values()), *self._reports]:
             self._frame.retire(column)
-        self._live, self._reports, self._shape, self._plan = {}, [], None, None
+        self._dormant, self._ending, self._reports = {}, [], []
         self._frame.append(time_ms, absent_block((self._frame.width,)))
 
     # --- labels ---------------------------------------------------------------------------------------------------
@@ -208,7 +216,7 @@ class Ingest:
             return f"invalid metric name or label names: {format_labels(labels)}"
         if problem := self._over_limit(labels, metric):
             return problem
-        for name, following in zip(names, names[1:]):
+        for name, following in pairwise(names):
             if name == following:
                 return f'label name "{name}" is not unique: invalid sample'
         return ""
@@ -261,15 +269,21 @@ class Ingest:
         if not self._reports:
             self._reports = [self._frame.add(self._report_labels(name)) for name in REPORTS]
         row = absent_block((self._frame.width,))
+        if self._ending:
+            row[self._ending] = STALE
+            self._ending = []
         row[self._reports] = reports
+        self._rows += 1
         return row
 
     def _first_sight(self, page: Page, plan: _Plan, time_ms: int) -> None:
         """A shape that was not there last time: columns for its series; samples with their own time go in alone."""
         own_time = page.times_ms if self._config.honor_timestamps else {}
+        # A page that exposes `up` itself must not take the column of our own report.
+        own_reports = [self._report_labels(name) for name in REPORTS]
         wanted: dict[Labels, int] = {}
         for index, labels in enumerate(plan.labels):
-            if labels is None:
+            if labels is None or labels in own_reports:
                 continue
             stamp = own_time.get(index)
             if stamp is None:
@@ -281,13 +295,18 @@ class Ingest:
         self._plan = _Plan(plan.labels, plan.scraped, plan.kept, 0, "")
 
     def _arrange(self, wanted: Mapping[Labels, int]) -> None:
-        """Retire the columns of series that are not wanted any more, add those that are new."""
-        for labels in [labels for labels in self._live if labels not in wanted]:
-            self._frame.retire(self._live.pop(labels))
-        live = self._live
+        """Columns for exactly the wanted series (labels → sample index); the rest get their marker in the next row."""
+        live, dormant = self._live, self._dormant
+        for labels in [labels for labels in live if labels not in wanted]:
+            column = live.pop(labels)
+            dormant[labels] = (column, self._rows)
+            self._ending.append(column)
         for labels in wanted:
             if labels not in live:
-                live[labels] = self._frame.add(labels)
+                known = dormant.pop(labels, None)
+                live[labels] = self._frame.add(labels) if known is None else known[0]
+        for labels in [labels for labels, (_, since) in dormant.items() if self._rows - since > DORMANT_ROWS]:
+            self._frame.retire(dormant.pop(labels)[0])
         self._picks = np.fromiter(wanted.values(), dtype=np.int64, count=len(wanted))
         self._slots = np.fromiter((live[labels] for labels in wanted), dtype=np.int64, count=len(wanted))
 

@@ -82,7 +82,7 @@ class Strategy:
     held: the object must stay although it is deleted and has no finalizers (a Namespace with spec.finalizers).
     name_causes: what is wrong with a name.
     prepare: last touch before validation: (new, old or None) -> new, e.g. an initial status.
-    bind: turns a binding into the new object, for kinds with a binding subresource.
+    bind: (object, binding, now in RFC 3339) -> new object, for kinds with a binding subresource.
     allocate: (new, old or None, all stored objects of the kind) -> new, for values that must be unique in the
         cluster, such as a clusterIP.
     unconditional: an update without resourceVersion is fine (custom resources refuse a replace without one).
@@ -95,7 +95,7 @@ class Strategy:
     held: Callable[[Object], bool] | None = None
     name_causes: Callable[[str], tuple[str, ...]] = names.dns_subdomain
     prepare: Callable[[Object, Object | None], Object] | None = None
-    bind: Callable[[Object, Mapping[str, Any]], Object] | None = None
+    bind: Callable[[Object, Mapping[str, Any], str], Object] | None = None
     allocate: Callable[[Object, Object | None, Callable[[], Iterable[Object]]], Object] | None = None
     create_on_replace: bool = False
     unconditional: bool = True

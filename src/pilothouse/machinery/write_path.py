@@ -227,7 +227,7 @@ class WritePath:
         name = old.object["metadata"]["name"]
         if kind.strategy.bind is None:
             raise refusals.not_found(kind, f"{name}/binding")
-        return self._commit(kind, old, kind.strategy.bind(old.object, binding), dry_run)
+        return self._commit(kind, old, kind.strategy.bind(old.object, binding, self.now()), dry_run)
 
     # Delete
 

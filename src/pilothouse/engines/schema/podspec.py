@@ -19,10 +19,37 @@ from pilothouse.engines.schema.selector_rules import node_selector_causes, node_
 
 __all__ = ["default_pod", "default_pod_spec", "default_template", "pod_spec_causes", "qos_class", "template_causes"]
 
-_VOLUME_SOURCES = tuple(
-    """emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs persistentVolumeClaim rbd
-    cinder cephfs flocker downwardAPI fc flexVolume configMap azureFile vsphereVolume quobyte photonPersistentDisk
-    portworxVolume azureDisk storageos scaleIO projected csi ephemeral image""".split()
+_VOLUME_SOURCES = (
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "flocker",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "quobyte",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "scaleIO",
+    "projected",
+    "csi",
+    "ephemeral",
+    "image",
 )
 """In the order in which upstream looks: the first one given stands, the others are refused."""
 _MUST_NAME = {

@@ -1,0 +1,1 @@
+"""The core group: namespaces, nodes, pods, services, configuration and events."""

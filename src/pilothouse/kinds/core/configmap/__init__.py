@@ -1,0 +1,1 @@
+"""ConfigMap: configuration as keys and values."""

@@ -1,0 +1,1 @@
+"""Event: what was said about an object."""

@@ -1,0 +1,1 @@
+"""Namespace: where objects live; deleting one empties it first."""

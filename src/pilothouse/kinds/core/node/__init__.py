@@ -1,0 +1,1 @@
+"""Node: a machine that pods run on."""

@@ -1,0 +1,1 @@
+"""Pod: containers that run together on one node."""

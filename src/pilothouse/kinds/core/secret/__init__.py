@@ -1,0 +1,1 @@
+"""Secret: configuration that must not be shown."""

@@ -1,0 +1,1 @@
+"""Service: a stable address for the pods that a selector names."""

@@ -1,0 +1,1 @@
+"""ServiceAccount: who a pod is."""

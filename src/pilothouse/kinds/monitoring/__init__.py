@@ -1,0 +1,1 @@
+"""The group monitoring.coreos.com: what Prometheus scrapes and evaluates."""

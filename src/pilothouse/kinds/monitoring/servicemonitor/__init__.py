@@ -1,0 +1,1 @@
+"""ServiceMonitor: which services Prometheus scrapes, and how."""

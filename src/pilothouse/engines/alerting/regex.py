@@ -70,3 +70,8 @@ def _group(found: Any, reference: re.Match[str]) -> str:
     except (IndexError, KeyError):
         return ""
     return value or ""
+
+
+def anchored_match(pattern: str, text: str) -> bool:
+    """Whether the pattern matches the whole text, as Alertmanager's matchers have it (`.` stops at a newline)."""
+    return compiled(f"^(?:{pattern})$").search(text) is not None

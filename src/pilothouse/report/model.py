@@ -8,6 +8,7 @@ Times named `_s` are virtual seconds since the rehearsal's start, unless they sa
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Literal
 
@@ -321,11 +322,27 @@ class Report(Record, frozen=True, kw_only=True):
     verification: Verification | None = None
     model: str = "default model, not calibrated"
     """The calibration behind the figures."""
+    command: str = ""
+    """The command that makes this report again (`command_of`)."""
     next_command: str = ""
 
     @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.outcome]
+
+
+def command_of(request: RehearseRequest) -> str:
+    """The command line of a request, without its outputs: what a reader types to see the same again."""
+    words = ["pilothouse", "rehearse", *(shlex.quote(p) for p in request.paths)]
+    if request.scenario:
+        words += ["--scenario", shlex.quote(request.scenario)]
+    if request.seed is not None:
+        words += ["--seed", str(request.seed)]
+    if request.runs is not None:
+        words += ["--runs", str(request.runs)]
+    if request.duration_s is not None:
+        words += ["--duration", f"{request.duration_s:g}s"]
+    return " ".join(words)
 
 
 def weakest(*marks: Mark) -> Mark:

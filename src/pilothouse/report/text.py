@@ -1,0 +1,295 @@
+"""The report as lines for a terminal: what was rehearsed, the verdict, the timeline, what happened, and what it
+rests on.
+
+Lines are lists of (text, style), so that a pipe gets plain text and a terminal gets colour with the same words.
+Nothing is said by colour alone. Pure. Printed by `cli.terminal`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from pilothouse.base.duration import format_span
+from pilothouse.report.model import AlertTally, Figure, Found, Moment, Report, Spent, Verdict
+from pilothouse.report.timeline import Line, draw
+from pilothouse.report.wording import (
+    MARK_LEGEND,
+    MARKS,
+    OUTCOME_SIGNS,
+    amount,
+    clock,
+    count,
+    percent,
+    place,
+    share,
+)
+
+MOMENTS_SHOWN = 15
+DETAIL_WEIGHT = 25
+"""Moments of less weight are shown only when there is room for all."""
+
+FINDINGS_SHOWN = 12
+STYLES = {"met": "good", "not met": "bad", "undecided": "warn", "unusable": "bad"}
+
+ASCII = str.maketrans(
+    {
+        "▁": "_", "▂": "_", "▃": "-", "▄": "-", "▅": "=", "▆": "=", "▇": "#", "█": "#",
+        "░": ":", "▒": "?", "·": ".", "┤": "|", "✓": "+", "✗": "x", "≈": "%", "–": "-", "→": ">", "…": "~", "×": "x",
+        "─": "-", "µ": "u",
+    }
+)  # fmt: skip
+"""For terminals that are not UTF-8: the same grid in ASCII."""
+
+
+def render(report: Report, width: int = 100, spent: Spent | None = None) -> list[Line]:
+    """All lines, each at most `width` characters."""
+    width = max(60, min(width, 160))
+    out = _header(report, width, spent)
+    if report.outcome == "unusable":
+        return out + _findings(report.findings, width) + _closing(report, width)
+    out += _verdicts(report, width)
+    if report.shown is not None:
+        out += _title("Timeline", _shown_seed(report), width)
+        out += draw(report.shown, width)
+        out += _moments(report.shown.moments, width)
+    out += _alerts(report.alerts, report.runs, width)
+    out += _figures(report.figures, width)
+    out += _assumptions(report, width)
+    out += _findings(report.findings, width)
+    return out + _closing(report, width)
+
+
+def plain(lines: list[Line], *, ascii_only: bool = False) -> str:
+    """The lines without styles, each ended by a line feed."""
+    text = "".join("".join(part for part, _style in line).rstrip() + "\n" for line in lines)
+    return text.translate(ASCII) if ascii_only else text
+
+
+# --- parts
+
+
+def _header(report: Report, width: int, spent: Spent | None) -> list[Line]:
+    made = " (made from your files: there was no scenario)" if report.made_up else ""
+    out: list[Line] = [[("Rehearsal of ", "bold"), (report.scenario, "bold"), (made, "dim")]]
+    facts = [f"{format_span(report.duration_s)} of virtual time"]
+    first, last = report.seeds_first, report.seeds_first + report.runs - 1
+    facts.append(f"seed {first}" if report.runs == 1 else f"{report.runs} runs, seeds {first} to {last}")
+    if report.runs < report.runs_asked:
+        facts[-1] += f" (of {report.runs_asked}: more would not change the verdicts)"
+    if spent is not None:
+        facts.append(f"{spent.cpu_s:.1f} CPU s")
+    out += _wrapped("  " + " · ".join(facts), width, "  ", "dim")
+    inputs = report.inputs
+    things = [count(n, kind, kind) for kind, n in inputs.objects.items()]
+    if inputs.alerts:
+        things.append(count(inputs.alerts, "alert"))
+    if inputs.files:
+        text = f"  from {count(len(inputs.files), 'file')}: {', '.join(things) or 'nothing usable'}"
+        out += _wrapped(text, width, "    ", "dim")
+    if inputs.cluster:
+        out += _wrapped(f"  on {inputs.cluster}", width, "    ", "dim")
+    if report.verification is not None:
+        out += _verification(report, width)
+    return out
+
+
+def _verification(report: Report, width: int) -> list[Line]:
+    check = report.verification
+    if check is None:
+        return []
+    if check.equal:
+        return _wrapped(f"  verified: two processes, the same {check.digest[:16]}", width, "    ", "good")
+    return _wrapped(f"  NOT REPRODUCED: {check.first_difference}", width, "    ", "bad")
+
+
+def _verdicts(report: Report, width: int) -> list[Line]:
+    met = sum(v.outcome == "met" for v in report.verdicts)
+    if report.verdicts:
+        note = f"{report.outcome}: {met} of {count(len(report.verdicts), 'expectation')} met"
+    else:
+        note = "nothing was expected: add `expect:` to a scenario"
+    out = _title("Verdict", note, width, STYLES[report.outcome])
+    for verdict in report.verdicts:
+        out += _verdict(verdict, width)
+    return out
+
+
+def _verdict(verdict: Verdict, width: int) -> list[Line]:
+    sign = f" {OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome:<10}"
+    head: Line = [(sign, STYLES[verdict.outcome]), (verdict.name, "bold")]
+    out: list[Line] = []
+    body = f"{MARKS[verdict.mark]} {verdict.seen}"
+    if share(verdict):
+        body += f"; holds in {share(verdict)}, wanted {verdict.wanted}"
+    if verdict.outcome != "met" and verdict.first_failing_seed is not None and verdict.runs > 1:
+        body += f"; first failing seed {verdict.first_failing_seed}"
+    indent = " " * len(sign)
+    if len(sign) + len(verdict.name) > width:
+        head[1] = (verdict.name[: width - len(sign) - 1] + "…", "bold")
+    out.append(head)
+    at = f"  ({place(verdict.at)})" if verdict.at else ""
+    if verdict.asked != verdict.name:
+        out += _wrapped(f"{indent}asked: {verdict.asked}{at}", width, indent + "  ", "dim")
+        at = ""
+    out += _wrapped(f"{indent}seen: {body}{at}", width, indent + "  ")
+    for why in verdict.why:
+        text = why.text + (f"  ({place(why.at)})" if why.at else "")
+        out += _wrapped(f"{indent}why: {text}", width, indent + "  ")
+    if verdict.hint:
+        out += _wrapped(f"{indent}→ {verdict.hint}", width, indent + "  ")
+    return out
+
+
+def _shown_seed(report: Report) -> str:
+    run = report.shown
+    if run is None or report.runs == 1:
+        return "time since the start"
+    failed = any(v.first_failing_seed == run.seed for v in report.verdicts)
+    return f"seed {run.seed}{', the first that failed' if failed else ''}; time since the start"
+
+
+def _moments(moments: list[Moment], width: int) -> list[Line]:
+    if not moments:
+        return []
+    least = DETAIL_WEIGHT if len(moments) > MOMENTS_SHOWN else 0
+    ranked = sorted(range(len(moments)), key=lambda i: (-moments[i].weight, i))[:MOMENTS_SHOWN]
+    ranked = [i for i in ranked if moments[i].weight >= least]
+    left = len(moments) - len(ranked)
+    out = _title("What happened", f"{count(left, 'smaller thing')} left out" if left else "", width)
+    for moment in sorted((moments[i] for i in ranked), key=lambda m: m.at_s):
+        style = {"fault": "bad", "alert": "warn", "deploy": "bold"}.get(moment.kind, "")
+        at = place(moment.at)
+        text = f"  {clock(moment.at_s):<10}{moment.text}"
+        if at and len(text) + len(at) + 2 <= width:
+            out.append([(text, style), (at.rjust(width - len(text)), "dim")])
+        else:
+            out += _wrapped(text, width, " " * 12, style)
+            if at:
+                out.append([(" " * 12 + at, "dim")])
+    return out
+
+
+def _alerts(alerts: list[AlertTally], runs: int, width: int) -> list[Line]:
+    if not alerts:
+        return []
+    fired = [a for a in alerts if a.fired_runs or a.pending_s]
+    silent = [a.name for a in alerts if not (a.fired_runs or a.pending_s)]
+    note = f"{sum(a.fired_runs > 0 for a in alerts)} of {len(alerts)} fired"
+    out = _title("Alerts", note, width)
+    if fired:
+        rows = [["alert", "severity", "first firing", "firing", "rule"]]
+        for alert in fired:
+            rows.append([alert.name, alert.severity or "–", _first(alert, runs), _lasting(alert), place(alert.at)])
+        out += _table(rows, width)
+    if silent:
+        out += _wrapped(f"  silent: {', '.join(silent)}", width, "    ", "dim")
+    return out
+
+
+def _first(alert: AlertTally, runs: int) -> str:
+    if alert.first_s is None:
+        return f"pending {format_span(alert.pending_s)}"
+    text = clock(alert.first_s)
+    if runs > 1:
+        text += f" in {percent(alert.fired_runs / alert.runs)}"
+    return text
+
+
+def _lasting(alert: AlertTally) -> str:
+    if not alert.fired_runs:
+        return "–"
+    times = f", {alert.times:.3g}×" if alert.times > 1 else ""
+    return f"{format_span(alert.firing_s)}{times}"
+
+
+def _figures(figures: list[Figure], width: int) -> list[Line]:
+    if not figures:
+        return []
+    out = _title("Figures", MARK_LEGEND, width)
+    name_width = min(34, max(len(f.title) for f in figures) + 2)
+    for figure in figures:
+        value = amount(figure.value, figure.unit)
+        if figure.low is not None and figure.high is not None:
+            value += f"  ({amount(figure.low, figure.unit)} to {amount(figure.high, figure.unit)})"
+        line = f"  {MARKS[figure.mark]} {figure.title:<{name_width}}{value}"
+        reasons = "; ".join(w.text + (f" ({place(w.at)})" if w.at else "") for w in figure.why)
+        if reasons and len(line) + len(reasons) + 3 <= width:
+            out.append([(line, ""), (f"   {reasons}", "dim")])
+            continue
+        out += _wrapped(line, width, "      ")
+        if reasons:
+            out += _wrapped(f"      {reasons}", width, "      ", "dim")
+    return out
+
+
+def _assumptions(report: Report, width: int) -> list[Line]:
+    if not report.assumptions:
+        return []
+    out = _title("Assumptions", report.model, width)
+    for assumed in report.assumptions:
+        out += _wrapped(f"  ~ {assumed.what}: {assumed.value}", width, "    ")
+        out += _wrapped(f"    because {assumed.why}", width, "      ", "dim")
+        out += _wrapped(f"    change it: {assumed.change}", width, "      ", "dim")
+        if assumed.effect:
+            out += _wrapped(f"    then: {assumed.effect}", width, "      ", "dim")
+    return out
+
+
+def _findings(findings: list[Found], width: int) -> list[Line]:
+    if not findings:
+        return []
+    rank = {"error": 0, "warning": 1, "note": 2}
+    ordered = sorted(findings, key=lambda f: rank.get(f.severity, 3))
+    errors = sum(f.severity == "error" for f in findings)
+    note = f"{count(errors, 'error')}: what is wrong was left out" if errors else "nothing was left out"
+    out = _title("Findings", note, width, "bad" if errors else "")
+    for found in ordered[:FINDINGS_SHOWN]:
+        style = {"error": "bad", "warning": "warn"}.get(found.severity, "dim")
+        where = f"{place(found.at)}: " if found.at else ""
+        out += _wrapped(f"  {found.severity} {found.code} {where}{found.message}", width, "    ", style)
+        if found.remedy:
+            out += _wrapped(f"    → {found.remedy}", width, "      ")
+    if len(ordered) > FINDINGS_SHOWN:
+        out.append([(f"  … and {len(ordered) - FINDINGS_SHOWN} more: -o json lists all", "dim")])
+    return out
+
+
+def _closing(report: Report, width: int) -> list[Line]:
+    if not report.next_command:
+        return []
+    return [[], *_wrapped(f"Next: {report.next_command}", width, "      ", "bold")]
+
+
+# --- layout
+
+
+def _title(text: str, note: str, width: int, style: str = "") -> list[Line]:
+    head = f"{text} "
+    tail = f" {note}" if note else ""
+    if len(head) + len(tail) + 3 > width:
+        return [[], [(head.rstrip(), "bold")], *_wrapped(f"  {note}", width, "  ", style or "dim")]
+    rule = "─" * (width - len(head) - len(tail))
+    return [[], [(head, "bold"), (rule, "dim"), (tail, style or "dim")]]
+
+
+def _wrapped(text: str, width: int, indent: str, style: str = "") -> list[Line]:
+    lead = text[: len(text) - len(text.lstrip())]
+    rows = textwrap.wrap(text.strip(), width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False)
+    return [[(row, style)] for row in rows]
+
+
+def _table(rows: list[list[str]], width: int) -> list[Line]:
+    """Columns as wide as their longest cell; the last one wraps below when the line is too narrow."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths[0] = min(widths[0], 28)
+    out: list[Line] = []
+    for number, row in enumerate(rows):
+        cells = "  " + "".join(f"{cell[:28] if i == 0 else cell:<{widths[i] + 2}}" for i, cell in enumerate(row[:-1]))
+        style = "dim" if number == 0 else ""
+        if len(cells) + widths[-1] <= width:
+            out.append([(cells, style), (row[-1], "dim")])
+        else:
+            out.append([(cells.rstrip(), style)])
+            if number:
+                out += _wrapped("    " + row[-1], width, "    ", "dim")
+    return out

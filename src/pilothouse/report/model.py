@@ -37,6 +37,8 @@ class RehearseRequest(Record, frozen=True, kw_only=True):
     """Files and folders as the user gave them; "-" is standard input."""
     scenario: str = ""
     """A Scenario file; "" takes the scenario found in the paths, or makes one."""
+    scenario_name: str = ""
+    """Which of several scenarios, by metadata.name; "" takes the only one."""
     stdin: str = ""
     """What "-" holds: read once by the caller."""
     seed: int | None = None
@@ -325,6 +327,8 @@ class Report(Record, frozen=True, kw_only=True):
     command: str = ""
     """The command that makes this report again (`command_of`)."""
     next_command: str = ""
+    outputs: dict[str, str] = {}
+    """Files the scenario asks for: "html", "junit", "events", "json" to a path, relative to the current folder."""
 
     @property
     def exit_code(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pilothouse.base.errors import Cause
 from pilothouse.engines.schema import names, wording
+from pilothouse.machinery.identities import SUFFIX_LENGTH
 from pilothouse.machinery.kind import Kind
 
 _KEPT = (
@@ -24,8 +25,7 @@ _KEPT = (
 )
 """What the server owns after creation: an update that leaves these out or changes them gets the stored ones."""
 
-GENERATED_LENGTH = 5
-_GENERATED_BASE = 63 - GENERATED_LENGTH
+_GENERATED_BASE = 63 - SUFFIX_LENGTH
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 

@@ -22,6 +22,7 @@ from pilothouse.engines.apply.merge_patch import apply_merge_patch
 from pilothouse.engines.schema import wording
 from pilothouse.engines.schema.structure import Findings
 from pilothouse.machinery import admission, deletion, object_meta, refusals
+from pilothouse.machinery.identities import Identities
 from pilothouse.machinery.kind import Kind, Kinds
 from pilothouse.store.memory import Store, Stored
 
@@ -44,7 +45,7 @@ class WritePath:
         self.store = store
         self.kinds = kinds
         self._clock = clock
-        self._entropy = entropy
+        self._identities = Identities(entropy)
         self._hooks = tuple(hooks)
         self._second = -1
         self._second_text = ""
@@ -81,13 +82,12 @@ class WritePath:
             k: v for k, v in given.items() if k not in ("resourceVersion", "uid", "deletionTimestamp", "selfLink")
         }
         if not metadata.get("name") and metadata.get("generateName"):
-            suffix = self._entropy.token("name", object_meta.GENERATED_LENGTH)
-            metadata["name"] = object_meta.generated_name(metadata["generateName"], suffix)
+            metadata["name"] = object_meta.generated_name(metadata["generateName"], self._identities.suffix())
         if not kind.namespaced:
             metadata.pop("namespace", None)
         elif not metadata.get("namespace"):
             metadata["namespace"] = "default"
-        metadata["uid"] = self._entropy.uid()
+        metadata["uid"] = self._identities.uid()
         metadata["creationTimestamp"] = self.now()
         if kind.strategy.generation:
             metadata["generation"] = 1
@@ -202,7 +202,7 @@ class WritePath:
         if status == stored:
             return before
         schema, found = kind.schema.load(), Findings()
-        fitted = schema.fit_field("status", status, found)
+        fitted = schema.fit_status(status, stored, found)
         if found or schema.custom is not None:
             self._refuse_undecodable(kind, found)
             causes = found.causes + schema.causes({**before, "status": fitted})

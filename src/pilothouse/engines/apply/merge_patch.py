@@ -11,9 +11,9 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
     null in the patch removes a key; anything that is not an object replaces the target as a whole.
     """
-    if not isinstance(patch, Mapping):
+    if patch.__class__ is not dict and not isinstance(patch, Mapping):
         return target if _same(target, patch) else patch
-    if not isinstance(target, Mapping):
+    if target.__class__ is not dict and not isinstance(target, Mapping):
         return _without_nulls(patch)
     out: dict[str, Any] | None = None
     for key, value in patch.items():

@@ -66,6 +66,14 @@ class Schema:
         fitted = node.fit(value, (name,), found, name not in ("metadata", "status"))
         return None if not fitted and name in fields.droppable and fitted.__class__ in (dict, list) else fitted
 
+    def fit_status(self, status: Any, stored: Any, found: Findings) -> Any:
+        """A new status fitted; its parts that are the stored status's own parts are known to fit and are not walked
+        again."""
+        node = self.root.fields.nodes.get("status")
+        if stored and status.__class__ is dict and isinstance(node, structure.Record):
+            return node.fit_changed(status, stored, ("status",), found)
+        return self.fit_field("status", status, found)
+
     def causes(self, obj: Mapping[str, Any]) -> list[Cause]:
         """What the schema's own constraints say; nothing for built-in kinds."""
         return constraint_causes(self.custom, obj) if self.custom is not None else []

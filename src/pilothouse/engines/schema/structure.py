@@ -16,6 +16,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from pilothouse.base import quantity
@@ -27,6 +29,12 @@ from pilothouse.engines.schema.wording import Path
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 _INT_RANGE = {"int32": 2**31, "int64": 2**63}
+
+
+@lru_cache(maxsize=4_096)
+def _is_time(text: str) -> bool:
+    """The same second is written many times over."""
+    return _RFC3339.fullmatch(text) is not None
 
 
 class Findings:
@@ -88,7 +96,7 @@ class Scalar(Node):
             if not -_INT_RANGE[self.form] <= value < _INT_RANGE[self.form]:
                 found.decoding.append((path, f"cannot unmarshal number {value} into Go {{field}} of type {self.form}"))
         elif self.form == "date-time":
-            if not _RFC3339.fullmatch(value):
+            if not _is_time(value):
                 found.decoding.append(
                     (path, f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"')
                 )
@@ -218,10 +226,24 @@ class Record(Node):
                 _remember(self._seen, out, out)
         return out
 
-    def _fitted(self, value: dict[str, Any], path: Path, found: Findings, keep: bool, fields: Fields) -> dict[str, Any]:
+    def fit_changed(self, value: dict[str, Any], known: Mapping[str, Any], path: Path, found: Findings) -> Any:
+        """Like `fit`, but fields that are the very same objects as in `known` are taken as fitting."""
+        return self._fitted(value, path, found, False, self.fields, known)
+
+    def _fitted(
+        self,
+        value: dict[str, Any],
+        path: Path,
+        found: Findings,
+        keep: bool,
+        fields: Fields,
+        known: Mapping[str, Any] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         nodes, out = fields.nodes, None
         for name, entry in value.items():
             node = nodes.get(name)
+            if known and known.get(name) is entry:
+                continue
             if node is None:
                 fitted = fields.unknown(name, entry, path, found)
             elif entry.__class__ is node.plain:

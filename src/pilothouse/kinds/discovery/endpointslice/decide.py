@@ -230,9 +230,10 @@ def _keep(slice_: SliceView, wanted: dict[tuple[str, ...], Endpoint]) -> tuple[l
         current = wanted.pop(_identity(endpoint), None)
         if current is None:
             continue
-        if current != endpoint:
-            differs = True
-        kept.append(current)
+        # The stored endpoint itself stays where nothing changed, so that the write sees at a glance what is new.
+        same = current == endpoint
+        differs = differs or not same
+        kept.append(endpoint if same else current)
     return kept, differs or len(kept) != len(present)
 
 

@@ -52,6 +52,10 @@ class Client:
             return found
         return [stored for stored in found if selector.matches(stored.object["metadata"].get("labels") or {})]
 
+    def stored(self, kind: str, namespace: str = "") -> Records:
+        """Like `list`, but only what the store holds: what can be deleted."""
+        return self._store.list(kind, namespace)
+
     def owned(self, kind: str, owner_uid: str) -> Records:
         """Objects whose controller ownerReference has this uid."""
         return self._store.owned(kind, owner_uid)

@@ -82,6 +82,8 @@ class Strategy:
     held: the object must stay although it is deleted and has no finalizers (a Namespace with spec.finalizers).
     name_causes: what is wrong with a name.
     prepare: last touch before validation: (new, old or None) -> new, e.g. an initial status.
+    prepare_status: (new status, stored object) -> status, for parts of a status that writers may leave out.
+    status_writes_labels: a status update may also change labels and annotations (pods, services, nodes).
     bind: (object, binding, now in RFC 3339) -> new object, for kinds with a binding subresource.
     allocate: (new, old or None, all stored objects of the kind) -> new, for values that must be unique in the
         cluster, such as a clusterIP.
@@ -95,6 +97,8 @@ class Strategy:
     held: Callable[[Object], bool] | None = None
     name_causes: Callable[[str], tuple[str, ...]] = names.dns_subdomain
     prepare: Callable[[Object, Object | None], Object] | None = None
+    prepare_status: Callable[[Any, Object], Any] | None = None
+    status_writes_labels: bool = False
     bind: Callable[[Object, Mapping[str, Any], str], Object] | None = None
     allocate: Callable[[Object, Object | None, Callable[[], Iterable[Object]]], Object] | None = None
     create_on_replace: bool = False

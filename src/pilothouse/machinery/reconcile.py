@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from pilothouse.base.limits import RECONCILE_BACKOFF_BASE_S, RECONCILE_BACKOFF_M
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.ports import Events
 from pilothouse.store.memory import ADDED, Change, Key
-from pilothouse.store.watch import Watch
+from pilothouse.store.watch import Breath, Watch
 
 FAILURES_KEPT = 256
 """Failed reconciles kept for reports; each is also retried."""
@@ -101,13 +101,6 @@ class Failure:
     retry_s: float
 
 
-class _Breath:
-    """Lets the other tasks of the loop run once, without a timer."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
 class Worker:
     """One controller at work: its queue of keys, its timers, its failures."""
 
@@ -136,7 +129,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled or the watch is closed."""
-        breath = _Breath()
+        breath = Breath()
         while True:
             if not self._queue:
                 await self._watch.wait_changed()

@@ -115,7 +115,7 @@ class WritePath:
             raise Invalid(kind.resource, metadata["name"], [cause])
         self._same_version(kind, old, metadata)
         if subresource == "status":
-            return self._put_status(kind, old, obj.get("status") or {}, dry_run)
+            return self._put_status(kind, old, obj.get("status") or {}, dry_run, metadata)
         if subresource:
             return self.patch(kind_name, namespace, metadata["name"], obj, subresource=subresource, dry_run=dry_run)
         return self._update(kind, old, obj, dry_run)
@@ -144,7 +144,8 @@ class WritePath:
             self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
         if subresource == "status":
             status = apply_merge_patch(old.object.get("status") or {}, patch.get("status") or {})
-            return self._put_status(kind, old, status, dry_run)
+            asked = None if metadata is None else apply_merge_patch(old.object["metadata"], metadata)
+            return self._put_status(kind, old, status, dry_run, asked)
         if subresource == "scale":
             return self._scale(kind, old, patch, dry_run)
         if subresource == "binding":
@@ -194,26 +195,52 @@ class WritePath:
             return body
         return self.store.put(kind.name, body).object
 
-    def _put_status(self, kind: Kind, old: Stored, status: Mapping[str, Any], dry_run: bool) -> Object:
+    def _put_status(
+        self,
+        kind: Kind,
+        old: Stored,
+        status: Mapping[str, Any],
+        dry_run: bool,
+        asked: Mapping[str, Any] | None = None,
+    ) -> Object:
+        """Store a new status; `asked`: metadata that came with it, of which some kinds take labels and annotations."""
         if not kind.strategy.status:
             raise refusals.not_found(kind, f"{old.object['metadata']['name']}/status")
         before = old.object
+        body = before
+        if asked is not None and kind.strategy.status_writes_labels:
+            body = self._with_labels(kind, before, asked)
         stored = before.get("status")
-        if status == stored:
+        if kind.strategy.prepare_status is not None:
+            status = kind.strategy.prepare_status(status, before)
+        if status != stored:
+            fitted = self._fitted_status(kind, before, status)
+            if fitted != stored:
+                body = {**body, "status": fitted}
+        if body is before:
             return before
+        for hook in self._hooks:
+            body = hook(admission.Request(admission.UPDATE, kind, body, before, "status"), self.store)
+        return body if dry_run else self.store.put(kind.name, body).object
+
+    def _fitted_status(self, kind: Kind, before: Object, status: Mapping[str, Any]) -> Any:
         schema, found = kind.schema.load(), Findings()
-        fitted = schema.fit_status(status, stored, found)
+        fitted = schema.fit_status(status, before.get("status"), found)
         if found or schema.custom is not None:
             self._refuse_undecodable(kind, found)
             causes = found.causes + schema.causes({**before, "status": fitted})
             if causes:
                 raise refusals.invalid(kind, before["metadata"]["name"], causes)
-        if fitted == stored:
-            return before
-        body = {**before, "status": fitted}
-        for hook in self._hooks:
-            body = dict(hook(admission.Request(admission.UPDATE, kind, body, before, "status"), self.store))
-        return body if dry_run else self.store.put(kind.name, body).object
+        return fitted
+
+    @staticmethod
+    def _with_labels(kind: Kind, before: Object, asked: Mapping[str, Any]) -> Object:
+        taken = {field: asked[field] for field in ("labels", "annotations") if asked.get(field)}
+        kept = {k: v for k, v in before["metadata"].items() if k not in ("labels", "annotations")}
+        metadata, causes = object_meta.on_update({**kept, **taken}, before["metadata"])
+        if causes:
+            raise refusals.invalid(kind, metadata["name"], causes)
+        return before if metadata == before["metadata"] else {**before, "metadata": metadata}
 
     def _scale(self, kind: Kind, old: Stored, patch: Mapping[str, Any], dry_run: bool) -> Object:
         if not kind.strategy.scale:

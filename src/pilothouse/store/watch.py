@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilothouse.store.memory import Change
+
+
+class Breath:
+    """`await` it to let the other tasks of the loop run once: no timer, no time passes."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
 
 
 class Watch:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pilothouse.base.actions import Object
 from pilothouse.engines.schema import names
+from pilothouse.kinds.core.namespace.decide import FINALIZER
 from pilothouse.machinery.columns import AGE, NAME
 from pilothouse.machinery.kind import Column, Component, Kind, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-FINALIZER = "kubernetes"
 
 
 def default(obj: Object) -> Object:

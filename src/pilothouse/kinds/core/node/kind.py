@@ -93,7 +93,7 @@ KIND = Kind(
     short_names=("no",),
     namespaced=False,
     validate=validate,
-    strategy=Strategy(generation=False, prepare=prepare),
+    strategy=Strategy(generation=False, prepare=prepare, status_writes_labels=True),
     columns=(
         NAME,
         Column("Status", _status),

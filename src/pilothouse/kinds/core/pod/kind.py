@@ -9,7 +9,7 @@ from typing import Any
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import BadRequest, Cause, Conflict
 from pilothouse.engines.schema import podspec, wording
-from pilothouse.engines.schema.sharing import change
+from pilothouse.engines.schema.sharing import change, fill
 from pilothouse.kinds.core.pod.columns import COLUMNS
 from pilothouse.machinery.kind import Component, Kind, Strategy
 
@@ -31,6 +31,12 @@ def prepare(new: Object, old: Object | None) -> Object:
     if old is not None:
         return new
     return {**new, "status": {"phase": "Pending", "qosClass": podspec.qos_class(new.get("spec") or {})}}
+
+
+def prepare_status(status: Any, stored: Object) -> Any:
+    """The quality of service stays when a writer leaves it out."""
+    qos = stored.get("status", {}).get("qosClass")
+    return fill(status, {"qosClass": qos}) if qos else status
 
 
 def validate(new: Object, old: Object | None) -> list[Cause]:
@@ -107,6 +113,8 @@ KIND = Kind(
     categories=("all",),
     default=default,
     validate=validate,
-    strategy=Strategy(prepare=prepare, grace_s=grace_s, bind=bind),
+    strategy=Strategy(
+        prepare=prepare, prepare_status=prepare_status, status_writes_labels=True, grace_s=grace_s, bind=bind
+    ),
     columns=COLUMNS,
 )

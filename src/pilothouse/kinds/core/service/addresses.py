@@ -33,6 +33,8 @@ def allocate(new: Object, old: Object | None, services: AllServices) -> Object:
         _address(new, spec, before, services)
     if _wants_node_ports(spec):
         _node_ports(new, spec, before, services)
+    if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+        _health_port(new, spec, before, services)
     return new if spec == new["spec"] else {**new, "spec": spec}
 
 
@@ -82,6 +84,18 @@ def _node_ports(obj: Object, spec: dict[str, Any], before: Mapping[str, Any], se
             port = {**port, "nodePort": number}
         ports.append(port)
     spec["ports"] = ports
+
+
+def _used_ports(services: AllServices) -> dict[int, None]:
+    specs = [service["spec"] for service in services()]
+    ports = [port.get("nodePort") for spec in specs for port in spec.get("ports", ())]
+    return dict.fromkeys(port for port in [*ports, *(spec.get("healthCheckNodePort") for spec in specs)] if port)
+
+
+def _health_port(obj: Object, spec: dict[str, Any], before: Mapping[str, Any], services: AllServices) -> None:
+    if not spec.get("healthCheckNodePort"):
+        used = _used_ports(services) | dict.fromkeys(port.get("nodePort", 0) for port in spec.get("ports", ()))
+        spec["healthCheckNodePort"] = before.get("healthCheckNodePort") or _free_port(obj, {"port": "health"}, used)
 
 
 def _free_port(obj: Object, port: Mapping[str, Any], used: Mapping[int, None]) -> int:

@@ -129,7 +129,7 @@ KIND = Kind(
     default=default,
     validate=validate,
     # Since 1.36 a service may be named as any DNS label: "1bad" passes (gate RelaxedServiceNameValidation).
-    strategy=Strategy(generation=False, name_causes=names.dns_label, allocate=allocate),
+    strategy=Strategy(generation=False, name_causes=names.dns_label, allocate=allocate, status_writes_labels=True),
     columns=(
         NAME,
         Column("Type", lambda obj, _now: obj["spec"]["type"]),

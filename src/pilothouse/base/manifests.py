@@ -85,7 +85,9 @@ class Manifests:
     """Paths of *.tf files."""
     findings: list[Finding] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
-    """Every file that was read."""
+    """Every file that was read, once."""
+    seen: dict[str, str] = field(default_factory=dict, repr=False)
+    """Normalised path to path as read: a file given by name and through its folder is read once."""
 
     @property
     def usable(self) -> bool:
@@ -154,6 +156,10 @@ def _walk(out: Manifests, folder: str) -> Iterator[str]:
 
 def _read_file(out: Manifests, path: str, *, named: bool) -> None:
     """named: the user gave this very file, so that being something else is an error and not a note."""
+    known = os.path.normpath(path)
+    if known in out.seen:
+        return
+    out.seen[known] = path
     if path.endswith(".tf"):
         if os.path.isfile(path):
             out.terraform.append(path)

@@ -117,10 +117,9 @@ def requests(request: RehearseRequest) -> list[RehearseRequest]:
         found = load_paths([request.scenario]).scenarios
     else:
         found = load_paths(request.paths, stdin=request.stdin).scenarios
-    names = [d.name for d in found]
-    if len(names) < 2:
+    if len(found) < 2:
         return [request]
-    return [msgspec.structs.replace(request, scenario_name=name) for name in names]
+    return [msgspec.structs.replace(request, scenario=d.file, scenario_name=d.name) for d in found]
 
 
 def perform(request: RehearseRequest, *, quiet: bool = False) -> tuple[Report, Spent]:

@@ -341,15 +341,15 @@ def refused(hpa: Object, current: int, wanted: int, why: str, error: str, now_s:
 def _status(
     draft: _Draft, current: int, desired: int, statuses: Sequence[Mapping[str, Any]] | None, last_scale: str | None
 ) -> dict[str, Any]:
-    """The new `.status`; zero and empty values are left out where the API leaves them out."""
+    """The new `.status`; currentReplicas 0 is left out as the API leaves it out."""
     status: dict[str, Any] = {}
     if last_scale:
         status["lastScaleTime"] = last_scale
     if current:
         status["currentReplicas"] = current
     status["desiredReplicas"] = desired
-    if statuses:
-        status["currentMetrics"] = list(statuses)
+    # Upstream's field has no omitempty: an autoscaler without metrics shows null.
+    status["currentMetrics"] = list(statuses) if statuses else None
     status["conditions"] = draft.conditions
     return status
 

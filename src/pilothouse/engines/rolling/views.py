@@ -16,7 +16,7 @@ from pilothouse.base.clock import parse_rfc3339
 NO_LABELS: Mapping[str, str] = {}
 
 
-class PodMeta(msgspec.Struct, gc=False):
+class PodMeta(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -27,7 +27,7 @@ class PodMeta(msgspec.Struct, gc=False):
     ownerReferences: Any = None
 
 
-class PodSpec(msgspec.Struct, gc=False):
+class PodSpec(msgspec.Struct, frozen=True, gc=False):
     nodeName: str = ""
     hostname: str = ""
     subdomain: str = ""
@@ -35,7 +35,7 @@ class PodSpec(msgspec.Struct, gc=False):
     initContainers: Any = None
 
 
-class PodStatus(msgspec.Struct, gc=False):
+class PodStatus(msgspec.Struct, frozen=True, gc=False):
     phase: str = "Pending"
     podIP: str = ""
     podIPs: Any = None
@@ -94,7 +94,7 @@ class PodView(msgspec.Struct, gc=False):
         return left_s if left_s > 0 else None
 
 
-class ReplicaSetMeta(msgspec.Struct, gc=False):
+class ReplicaSetMeta(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -107,14 +107,14 @@ class ReplicaSetMeta(msgspec.Struct, gc=False):
     ownerReferences: Any = None
 
 
-class ReplicaSetSpec(msgspec.Struct, gc=False):
+class ReplicaSetSpec(msgspec.Struct, frozen=True, gc=False):
     replicas: int = 1
     minReadySeconds: int = 0
     selector: Any = None
     template: Any = None
 
 
-class ReplicaSetStatus(msgspec.Struct, gc=False):
+class ReplicaSetStatus(msgspec.Struct, frozen=True, gc=False):
     replicas: int = 0
     readyReplicas: int = 0
     availableReplicas: int = 0
@@ -127,7 +127,7 @@ _NO_SET_SPEC = ReplicaSetSpec()
 _NO_SET_STATUS = ReplicaSetStatus()
 
 
-class ReplicaSetView(msgspec.Struct, gc=False):
+class ReplicaSetView(msgspec.Struct, frozen=True, gc=False):
     """A ReplicaSet, as its owner sees it."""
 
     metadata: ReplicaSetMeta

@@ -12,7 +12,7 @@ from pilothouse.engines.rolling.views import PodView
 Endpoint = Mapping[str, Any]
 
 
-class ServiceMeta(msgspec.Struct, gc=False):
+class ServiceMeta(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -20,7 +20,7 @@ class ServiceMeta(msgspec.Struct, gc=False):
     labels: Any = None
 
 
-class ServiceSpec(msgspec.Struct, gc=False):
+class ServiceSpec(msgspec.Struct, frozen=True, gc=False):
     type: str = "ClusterIP"
     clusterIP: str = ""
     publishNotReadyAddresses: bool = False
@@ -32,12 +32,12 @@ class ServiceSpec(msgspec.Struct, gc=False):
 _NO_SPEC = ServiceSpec()
 
 
-class ServiceView(msgspec.Struct, gc=False):
+class ServiceView(msgspec.Struct, frozen=True, gc=False):
     metadata: ServiceMeta
     spec: ServiceSpec = _NO_SPEC
 
 
-class SliceMeta(msgspec.Struct, gc=False):
+class SliceMeta(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -45,7 +45,7 @@ class SliceMeta(msgspec.Struct, gc=False):
     ownerReferences: Any = None
 
 
-class SliceView(msgspec.Struct, gc=False):
+class SliceView(msgspec.Struct, frozen=True, gc=False):
     metadata: SliceMeta
     addressType: str = "IPv4"
     endpoints: Any = None

@@ -308,7 +308,11 @@ class _Builder:
         if not counted:
             self._size += size
             if self._size > limits.YAML_VALUES:
-                raise Broken("size", f"more than {limits.YAML_VALUES} values once aliases are written out", *unpack(at))
+                raise Broken(
+                    "size",
+                    f"more than {limits.YAML_VALUES} values once aliases are written out (YAML_VALUES)",
+                    *unpack(at),
+                )
         if not self._stack:
             self._root = (value, marks)
             return

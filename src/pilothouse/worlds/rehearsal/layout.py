@@ -28,8 +28,8 @@ class Layout:
     services: indexes of the services that have ready pods; first, counts: where each one's pods begin, and how many.
     matrix, column: see `_share_matrix`.
     position: for each pod the position of its service in `services`. share: of the service's requests.
-    valid_until_s: a warm-up moves on. late, slow: which latency columns are past the timeout and the slow threshold,
-    [pod, bucket].
+    valid_until_s: a warm-up moves on. deaf: pods that get requests and do not answer (None: there are none). late,
+    slow: which latency columns are past the timeout and the slow threshold, [pod, bucket].
     """
 
     slots: Slots
@@ -52,6 +52,7 @@ class Layout:
     leak_bytes_per_s: Floats
     any_leak: bool
     queue: Floats
+    deaf: NDArray[np.bool_] | None
     late: NDArray[np.int64]
     slow: NDArray[np.int64]
     idle_cpu_cores: float
@@ -124,6 +125,7 @@ class Layouts:
             leak_bytes_per_s=leak,
             any_leak=bool(leak.any()),
             queue=np.array([s.queue for s in self._services], dtype=np.float64)[service],
+            deaf=None if pods.listening[slots].all() else ~pods.listening[slots],
             late=self._late[service],
             slow=self._slow[service],
             idle_cpu_cores=IDLE_CPU_CORES,

@@ -81,6 +81,16 @@ def parse_trace(text: str, name: str) -> Trace:
     return Trace(np.array(times), np.array(rates))
 
 
+def trace_of(spec: LoadSpec, name: str) -> Trace | None:
+    """The trace that a load spec carries, if any."""
+    if spec.csv:
+        return parse_trace(spec.csv, name)
+    if spec.points:
+        points = np.array(spec.points, dtype=np.float64)
+        return Trace(points[:, 0], points[:, 1])
+    return None
+
+
 class LoadTable:
     """The offered rates of all services. `epoch_s` is where traces begin (Unix seconds)."""
 
@@ -93,15 +103,15 @@ class LoadTable:
         self._changes: list[LoadChange] = []
         self.paced = np.zeros(0, dtype=bool)
 
-    def add(self, spec: LoadSpec, trace: Trace | None = None) -> int:
+    def add(self, spec: LoadSpec) -> int:
         """One more service; gives its index."""
         index = len(self._base)
         diurnal = spec.shape == "diurnal"
         self._base = np.append(self._base, rate_per_s(spec.base, "load.base"))
-        # Peak over trough is the ratio and the mean is the base: 1 + a over 1 - a.
-        self._swing = np.append(self._swing, (spec.ratio - 1) / (spec.ratio + 1) if diurnal else 0.0)
+        self._swing = np.append(self._swing, (spec.ratio - 1) / 2 if diurnal else 0.0)
         self._peak_s = np.append(self._peak_s, time_of_day_s(spec.peak_at, "load.peakAt"))
         self.paced = np.append(self.paced, spec.arrivals == "paced")
+        trace = trace_of(spec, "load.csv")
         if trace is not None:
             self._traces[index] = trace
         return index
@@ -115,7 +125,7 @@ class LoadTable:
         if self._swing.any():
             angle = (at_s % DAY_S - self._peak_s) * (2 * math.pi / DAY_S)
             # Rounded, so that a processor whose cosine differs in the last bit offers the same load.
-            rates = np.round(self._base * (1 + self._swing * np.cos(angle)), 9)
+            rates: Floats = np.round(self._base * (1 + self._swing * (1 + np.cos(angle))), 9)
         else:
             rates = self._base.copy()
         for index, trace in self._traces.items():

@@ -39,7 +39,8 @@ class Group:
 
 @dataclass(slots=True)
 class Identity:
-    """Whose row it is. incarnation grows with every reuse of the row."""
+    """Whose row it is. instance: address and port of its metrics page; incarnation grows with every reuse of the
+    row."""
 
     namespace: str
     name: str
@@ -48,6 +49,7 @@ class Identity:
     image: str
     node: str = ""
     owner: str = ""
+    instance: str = ""
     incarnation: int = 0
 
 
@@ -73,6 +75,7 @@ class PodTable:
         self.alive = np.zeros(0, dtype=bool)
         self.running = np.zeros(0, dtype=bool)
         self.ready = np.zeros(0, dtype=bool)
+        self.listening = np.zeros(0, dtype=bool)
         self.group = np.zeros(0, dtype=np.int32)
         self.service = np.zeros(0, dtype=np.int32)
         self.node = np.zeros(0, dtype=np.int32)
@@ -141,10 +144,18 @@ class PodTable:
     def stop(self, slot: int, now_s: float) -> None:
         """The container's process ended: it holds no requests and no memory."""
         self.set_ready(slot, False, now_s)
+        self.listening[slot] = False
         if self.running[slot]:
             self.running[slot] = False
             self.population += 1
         self.backlog[slot] = self.carry[slot] = self.memory[slot] = self.leaked[slot] = 0.0
+
+    def set_listening(self, slot: int, listening: bool, now_s: float) -> None:
+        """Whether requests sent there are answered at all: not while the process starts, not on a lost node."""
+        if bool(self.listening[slot]) != listening:
+            self.listening[slot] = listening
+            if self.ready[slot]:
+                self.touch(now_s)
 
     def set_ready(self, slot: int, ready: bool, now_s: float) -> None:
         """Whether the pod's endpoint takes requests."""

@@ -34,6 +34,8 @@ class Service:
     discipline: Discipline
     start: tuple[float, float]
     ready_after_s: float
+    stop_s: float
+    probes_queue: bool
     timeout_s: float
     slow_s: float
     workers: int | None
@@ -64,7 +66,7 @@ def resolve(name: str, model: s.ServiceModel) -> Service:
     start = pod.start or s.ASSUMED_START
     timeout_s = s.seconds(s.ASSUMED_TIMEOUT if pod.timeout is None else pod.timeout, f"{at}.pod.timeout")
     slow_s = s.seconds(model.slow, f"{at}.slow")
-    policy = next(p for p in POLICIES if p == (model.balancing or s.ASSUMED_BALANCING))
+    policy = next(p for p in POLICIES if p == (model.balancing or s.ASSUMED_BALANCING).replace("-", "_"))
     return Service(
         name=name,
         namespace=model.namespace,
@@ -75,6 +77,8 @@ def resolve(name: str, model: s.ServiceModel) -> Service:
         ready_after_s=s.seconds(
             s.ASSUMED_READY_AFTER if pod.ready_after is None else pod.ready_after, f"{at}.readyAfter"
         ),
+        stop_s=s.seconds(pod.stop, f"{at}.pod.stop"),
+        probes_queue=pod.probes == "queue",
         timeout_s=timeout_s,
         slow_s=slow_s,
         workers=pod.workers,
@@ -123,19 +127,23 @@ def pod_numbers(service: Service, group: Group, disturbed: Disturbance, warm: fl
     # Below one core a request is throttled even when it is alone; above, only the pod's rate is.
     service_s = work_s - cpu_s + cpu_s / min(1.0, limit) + disturbed.delay_s
     rate_per_s = min(workers / service_s, limit / cpu_s if cpu_s else math.inf)
-    base = service.memory_base
-    if base is None:
-        base = int(group.memory_request * 0.6) or s.size_bytes(s.ASSUMED_MEMORY, "memory")
     return PodNumbers(
         rate_per_s=rate_per_s,
         service_s=service_s,
         cpu_s=cpu_s,
         servers=max(1, round(rate_per_s * service_s)),
         error_rate=service.error_rate if disturbed.error_rate is None else disturbed.error_rate,
-        memory_base=float(base),
+        memory_base=memory_at_rest(service, group),
         leak_bytes_per_s=service.leak_bytes_per_s + disturbed.leak_bytes_per_s,
         cpu_limit=group.cpu_limit,
     )
+
+
+def memory_at_rest(service: Service | None, group: Group) -> float:
+    """Bytes of an idle pod: what the model says, else 60 % of the request, else 128 Mi."""
+    if service is not None and service.memory_base is not None:
+        return float(service.memory_base)
+    return group.memory_request * 0.6 or float(s.size_bytes(s.ASSUMED_MEMORY, "memory"))
 
 
 def response_table(service: Service, numbers: PodNumbers, ready_pods: int, columns: int) -> ResponseTable:

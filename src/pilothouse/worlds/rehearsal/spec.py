@@ -73,7 +73,10 @@ class LoadSpec(Record, frozen=True):
     ratio: float = 2.5
     arrivals: Literal["poisson", "paced"] = "poisson"
     csv: str = ""
-    """A trace with the header `time,rps`; time in seconds or durations from start, straight lines between."""
+    """The text of a trace with the header `time,rps`; times in seconds or durations from start, straight lines
+    between."""
+    points: tuple[tuple[float, float], ...] = ()
+    """The same as (second, rps) pairs."""
 
 
 class MemorySpec(Record, frozen=True):
@@ -101,6 +104,10 @@ class PodSpec(Record, frozen=True):
     timeout: Duration | None = None
     workers: int | None = None
     cpu_share: float = 1.0
+    stop: Duration = 1
+    """From SIGTERM to exit."""
+    probes: Literal["queue", "apart"] = "queue"
+    """Whether health checks wait behind requests (one worker pool, a blocked event loop) or are answered apart."""
     queue: int = 1024
     memory: MemorySpec = MemorySpec()
     warmup: WarmupSpec = WarmupSpec()
@@ -163,6 +170,8 @@ class WorldSpec(Record, frozen=True):
     step: Duration = "adaptive"
     scrape_interval: Duration = 15
     image_pull: Spread | None = None
+    missing_images: tuple[str, ...] = ()
+    """Globs of images that no registry has."""
     metric_names: frozenset[str] | None = None
 
 
@@ -307,7 +316,7 @@ def _check_service(service: ServiceModel, at: str) -> None:
     if service.good.error_rate is not None:
         share(service.good.error_rate, f"{at}.good.errorRate")
     share(service.retries.budget, f"{at}.retries.budget")
-    if service.balancing is not None and service.balancing not in POLICIES:
+    if service.balancing is not None and service.balancing.replace("-", "_") not in POLICIES:
         raise SpecError(f"{at}.balancing", f"{service.balancing!r} is not one of {', '.join(POLICIES)}")
 
 
@@ -336,6 +345,8 @@ def _service_assumptions(at: str, service: ServiceModel) -> Iterator[Assumption]
         yield Assumption(f"{at}.pod.timeout", "10s", "clients give up after this")
     if pod.workers is None:
         yield Assumption(f"{at}.pod.workers", "CPU limit, rounded up", "one worker per core that the limit allows")
+    if pod.probes == "queue":
+        yield Assumption(f"{at}.pod.probes", "queue", "health checks wait behind requests, as in a blocked event loop")
     if pod.memory.base is None:
         yield Assumption(f"{at}.pod.memory.base", "60 % of the request", "a process sized with some room")
     if service.good.error_rate is None:

@@ -98,7 +98,7 @@ class Traffic:
         failed = unrouted.astype(np.float64)
         if len(layout.slots):
             expected = rates * step_s if again is None else rates * step_s + again
-            self._serve(layout, offered, expected, step_s, row, latency, failed)
+            self._serve(layout, offered, expected, step_s, row, latency, failed, unrouted)
         else:
             self.busy = False
         row[_COLUMN["unrouted"]] = unrouted
@@ -135,10 +135,18 @@ class Traffic:
         row: Floats,
         latency: Counts,
         failed: Floats,
+        unrouted: Counts,
     ) -> None:
         pods, slots, first, live = self.pods, layout.slots, layout.first, layout.services
         arrived = self._divide(layout, offered)
         per_pod = expected[live][layout.position] * layout.share
+        if layout.deaf is not None:
+            lost = np.where(layout.deaf, arrived, 0)
+            per_service = np.add.reduceat(lost, first)
+            unrouted[live] += per_service
+            failed[live] += per_service
+            arrived = arrived - lost
+            per_pod = np.where(layout.deaf, 0.0, per_pod)
         capacity = layout.rate_per_s * step_s
         rho = per_pod / capacity
         rows = row_of(rho)

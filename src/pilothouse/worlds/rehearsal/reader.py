@@ -1,0 +1,208 @@
+"""The port `MetricsReader`: what the metrics APIs would answer the autoscaler, from the same columns and series.
+
+Resource metrics are a metrics-server's: the rate between the last two 15-second samples of each pod, memory from the
+last one. Custom metrics are a prometheus-adapter's default rule: `X_per_second` is the 2-minute rate of `X_total`,
+any other name the latest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pilothouse.base.clock import Clock
+from pilothouse.base.selectors import Requirement, Selector
+from pilothouse.machinery.client import Client
+from pilothouse.machinery.ports import MetricValue, PodMetrics
+from pilothouse.worlds.rehearsal.faults import ActiveFaults
+from pilothouse.worlds.rehearsal.pods import PodTable
+from pilothouse.worlds.rehearsal.service import Service
+
+RESOLUTION_S = 15.0
+"""metrics-server's --metric-resolution."""
+RATE_WINDOW_S = 120.0
+"""prometheus-adapter's default rules take `rate(...[2m])`."""
+
+
+Query = Callable[[str, int], list[tuple[tuple[tuple[str, str], ...], float]]]
+"""An instant query: (PromQL text, Unix ms) to [(labels, value), …]."""
+
+
+@dataclass(slots=True, eq=False)
+class _Sample:
+    """One look at the pod table. incarnation and restarts tell whether a slot still holds the same container."""
+
+    time_s: float
+    seen: NDArray[np.bool_]
+    incarnation: NDArray[np.int64]
+    restarts: NDArray[np.int64]
+    cpu_s: NDArray[np.float64]
+    memory: NDArray[np.float64]
+    requests: NDArray[np.float64]
+
+
+class ModelMetrics:
+    """Answers from the last samples; `sample` is called every 15 seconds. `query` evaluates metrics that
+    are series, when there is an engine.
+    Missing pods, gaps and young containers are left out of answers, as the real APIs leave them out."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        pods: PodTable,
+        services: list[Service],
+        faults: ActiveFaults,
+        query: Query | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._pods = pods
+        self._services = services
+        self._faults = faults
+        self._query = query
+        self._samples: list[_Sample] = []
+
+    def sample(self, time_s: float) -> None:
+        """Look at all pods now; samples older than the custom metrics' window are dropped."""
+        pods = self._pods
+        gaps = np.array([self._faults.resource_gap(s.name) for s in self._services] + [self._faults.resource_gap("")])
+        seen = pods.running & (pods.listening | ~pods.ready) & ~gaps[pods.service]
+        incarnation = np.array([who.incarnation if who else 0 for who in pods.identity], dtype=np.int64)
+        self._samples.append(
+            _Sample(
+                time_s,
+                seen,
+                incarnation,
+                pods.restarts.copy(),
+                pods.cpu_s.copy(),
+                pods.memory.copy(),
+                pods.requests.sum(axis=1),
+            )
+        )
+        while self._samples[0].time_s < time_s - RATE_WINDOW_S - RESOLUTION_S:
+            self._samples.pop(0)
+
+    # The port
+
+    def pod_metrics(self, namespace: str, selector: Selector) -> Sequence[PodMetrics]:
+        if len(self._samples) < 2:
+            return ()
+        before, last = self._samples[-2], self._samples[-1]
+        if last.time_s < self._clock.time() - 4 * RESOLUTION_S:
+            return ()
+        found = []
+        for slot, name, container in self._matching(namespace, selector):
+            if not _same(before, last, slot):
+                continue
+            window_s = last.time_s - before.time_s
+            cores = (last.cpu_s[slot] - before.cpu_s[slot]) / window_s
+            usage = {container: {"cpu": float(cores), "memory": float(last.memory[slot])}}
+            found.append(PodMetrics(name, last.time_s, window_s, usage))
+        return found
+
+    def pods_metric(
+        self, namespace: str, metric: str, pods: Selector, metric_selector: Selector
+    ) -> Sequence[MetricValue]:
+        if metric == "http_requests_per_second" and not metric_selector.requirements:
+            return self._request_rates(namespace, pods)
+        return self._series_by_pod(namespace, metric, pods, metric_selector)
+
+    def object_metric(
+        self, namespace: str, kind: str, name: str, metric: str, metric_selector: Selector
+    ) -> MetricValue | None:
+        label = kind.rpartition("/")[2].lower()
+        wanted = {"namespace": namespace, label: name}
+        value = self._total(metric, wanted, metric_selector)
+        return None if value is None else MetricValue(name, value, self._clock.time())
+
+    def external_metric(self, namespace: str, metric: str, selector: Selector) -> Sequence[MetricValue]:
+        wanted = {"namespace": namespace} if namespace else {}
+        value = self._total(metric, wanted, selector)
+        if value is None:
+            value = self._total(metric, {}, selector)
+        return () if value is None else (MetricValue("", value, self._clock.time()),)
+
+    # Inside
+
+    def _matching(self, namespace: str, selector: Selector) -> list[tuple[int, str, str]]:
+        """(slot, pod name, container) of the pods of a namespace that the selector matches."""
+        found = []
+        for stored in self._client.list("Pod", namespace, selector):
+            slot = self._pods.by_uid.get(stored.object["metadata"]["uid"])
+            if slot is not None:
+                who = self._pods.identity[slot]
+                assert who is not None
+                found.append((slot, who.name, who.container))
+        return found
+
+    def _request_rates(self, namespace: str, selector: Selector) -> list[MetricValue]:
+        found: list[MetricValue] = []
+        if len(self._samples) < 2:
+            return found
+        last = self._samples[-1]
+        window = [s for s in self._samples if s.time_s >= last.time_s - RATE_WINDOW_S - 1e-6]
+        for slot, name, _ in self._matching(namespace, selector):
+            service = int(self._pods.service[slot])
+            if service < 0 or self._faults.scrape_gap(self._services[service].name):
+                continue
+            held = [s for s in window if s.seen[slot] and _same_container(s, last, slot)]
+            if len(held) < 2 or not last.seen[slot]:
+                continue
+            span_s = held[-1].time_s - held[0].time_s
+            value = (held[-1].requests[slot] - held[0].requests[slot]) / span_s
+            found.append(MetricValue(name, float(value), last.time_s))
+        return found
+
+    def _series_by_pod(
+        self, namespace: str, metric: str, pods: Selector, metric_selector: Selector
+    ) -> list[MetricValue]:
+        values = self._ask(metric, {"namespace": namespace}, metric_selector, "pod")
+        now_s = self._clock.time()
+        names = [name for _, name, _ in self._matching(namespace, pods)]
+        return [MetricValue(name, values[name], now_s) for name in names if name in values]
+
+    def _total(self, metric: str, wanted: dict[str, str], selector: Selector) -> float | None:
+        return self._ask(metric, wanted, selector, "").get("")
+
+    def _ask(self, metric: str, wanted: dict[str, str], selector: Selector, by: str) -> dict[str, float]:
+        """{value of the label `by`: sum}: of 2-minute rates for `X_per_second`, else of the latest values."""
+        if self._query is None:
+            return {}
+        matchers = [f'{name}="{value}"' for name, value in wanted.items()]
+        matchers += [m for r in selector.requirements for m in _matchers(r)]
+        base = metric.removesuffix("_per_second")
+        braces = "{" + ",".join(matchers) + "}"
+        inner = f"{metric}{braces}" if base == metric else f"rate({base}_total{braces}[2m])"
+        text = f"sum by ({by}) ({inner})" if by else f"sum({inner})"
+        answer = self._query(text, int(self._clock.time() * 1000))
+        return {dict(labels).get(by, ""): value for labels, value in answer}
+
+
+def _matchers(requirement: Requirement) -> list[str]:
+    """A label requirement in PromQL's words."""
+    key, values = requirement.key, "|".join(requirement.values)
+    match requirement.operator:
+        case "In":
+            return [f'{key}=~"{values}"' if len(requirement.values) > 1 else f'{key}="{values}"']
+        case "NotIn":
+            return [f'{key}!~"{values}"']
+        case "Exists":
+            return [f'{key}!=""']
+        case "DoesNotExist":
+            return [f'{key}=""']
+    return []
+
+
+def _same(before: _Sample, last: _Sample, slot: int) -> bool:
+    in_both = slot < len(before.seen) and slot < len(last.seen)
+    return bool(in_both and before.seen[slot] and last.seen[slot] and _same_container(before, last, slot))
+
+
+def _same_container(before: _Sample, last: _Sample, slot: int) -> bool:
+    if slot >= len(before.seen) or slot >= len(last.seen):
+        return False
+    return bool(before.incarnation[slot] == last.incarnation[slot] and before.restarts[slot] == last.restarts[slot])

@@ -143,14 +143,8 @@ class VectorBinary:
         many, one = (right, left) if swapped else (left, right)
         pairing = self._pairing.get(many.columns, one.columns)
         if pairing is None:
-            made = pair_up(
-                self.matching,
-                many.columns,
-                one.columns,
-                arithmetic=not keeps_schema(self.expr.op),
-                swapped=swapped,
-                bool_modifier=self.expr.bool_modifier,
-            )
+            changes_schema = not keeps_schema(self.expr.op)
+            made = pair_up(self.matching, many.columns, one.columns, changes_schema, self.expr.bool_modifier)
             pairing = self._pairing.put(made, many.columns, one.columns)
         self._refuse_duplicates(pairing, one, many, swapped)
         many_cells, one_cells = _take(many, pairing.many), _take(one, pairing.one)
@@ -195,11 +189,10 @@ class VectorBinary:
         first, second = (one.columns.labels[i] for i in columns[:2].tolist())
         matched = match_labels(first, self.matching.on, self.matching.labels)
         shown = sorted((format_labels(first), format_labels(second)))
+        side = "left" if swapped else "right"
         raise EvalError(
-            f"found duplicate series for the match group {format_labels(matched)} on the {
-                'left' if swapped else 'right'
-            }"
-            f" hand-side of the operation: [{shown[0]}, {shown[1]}]"
+            f"found duplicate series for the match group {format_labels(matched)} on the {side} hand-side of the"
+            f" operation: [{shown[0]}, {shown[1]}]"
             ";many-to-many matching not allowed: matching labels must be unique on one side"
         )
 
@@ -272,11 +265,8 @@ def signatures(matching: ast.Matching, columns: Columns, places: dict[Labels, in
     return np.array(found, dtype=np.int64)
 
 
-def pair_up(
-    matching: ast.Matching, many: Columns, one: Columns, *, arithmetic: bool, swapped: bool, bool_modifier: bool
-) -> Pairing:
+def pair_up(matching: ast.Matching, many: Columns, one: Columns, arithmetic: bool, bool_modifier: bool) -> Pairing:
     """All pairs of series with one signature, and the labels of their results."""
-    del swapped
     places: dict[Labels, int] = {}
     one_groups = signatures(matching, one, places)
     many_groups = signatures(matching, many, places)

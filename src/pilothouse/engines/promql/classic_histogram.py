@@ -1,8 +1,8 @@
 """histogram_quantile, histogram_quantiles and histogram_fraction over classic buckets.
 
 Buckets of one histogram are put together by their labels less `le`, once per set of columns; histograms with the
-same bounds are then computed as one block [step, histogram, bucket]. Follows promql/quantile.go of Prometheus 3 (BucketQuantile, BucketFraction,
-smallDeltaTolerance 1e-12).
+same bounds are then computed as one block [step, histogram, bucket]. Follows promql/quantile.go of Prometheus 3
+(BucketQuantile, BucketFraction, smallDeltaTolerance 1e-12).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Grids: what an expression evaluates to, all steps and series at once.
 
-Owns `Columns` (the series of a grid and whether their name is to be dropped), `Grid` (values by step and series) and `Memo`,
-which keeps what was worked out from labels for as long as the same columns come in. That memo is why a cached rule
-costs arithmetic only: a selection hands out the same `Columns` object until the set of series changes.
+Owns `Columns` (the series of a grid and whether their name is to be dropped), `Grid` (values by step and series) and
+`Memo`, which keeps what was worked out from labels for as long as the same columns come in. That memo is why a
+cached rule costs arithmetic only: a selection hands out the same `Columns` object until the set of series changes.
 """
 
 from __future__ import annotations

@@ -22,16 +22,15 @@ class Signature:
 
 _LETTERS = {"v": "vector", "s": "scalar", "m": "matrix", "t": "string"}
 
-_VECTOR_TO_VECTOR = (
-    "abs absent acos acosh asin asinh atan atanh ceil cos cosh deg exp floor histogram_avg histogram_count
-    histogram_sum " "histogram_stddev histogram_stdvar ln log10 log2 rad sgn sin sinh sort sort_desc sqrt tan tanh
-    timestamp"
-)
-_MATRIX_TO_VECTOR = (
-    "absent_over_time avg_over_time changes count_over_time delta deriv first_over_time idelta increase irate
-    last_over_time " "max_over_time min_over_time present_over_time rate resets stddev_over_time stdvar_over_time
-    sum_over_time"
-)
+_VECTOR_TO_VECTOR = """
+    abs absent acos acosh asin asinh atan atanh ceil cos cosh deg exp floor ln log10 log2 rad sgn sin sinh sort sort_desc
+    sqrt tan tanh timestamp histogram_avg histogram_count histogram_sum histogram_stddev histogram_stdvar
+"""
+_MATRIX_TO_VECTOR = """
+    absent_over_time avg_over_time changes count_over_time delta deriv first_over_time idelta increase irate
+    last_over_time max_over_time min_over_time present_over_time rate resets stddev_over_time stdvar_over_time
+    sum_over_time
+"""
 _DATES = "days_in_month day_of_month day_of_week day_of_year hour minute month year"
 
 # name: (argument letters, optional, returns)

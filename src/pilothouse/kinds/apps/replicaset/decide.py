@@ -46,36 +46,64 @@ class Observed:
     failure: str = ""
 
 
+@dataclass(slots=True)
+class _Count:
+    """The pods of one pass: those that count, and how many of them (or of the others) are what."""
+
+    mine: list[PodView]
+    labelled: int = 0
+    ready: int = 0
+    terminating: int = 0
+
+
 def decide(replica_set: SetView, observed: Observed, now_s: float) -> Decision:
     """One pass over what was read; Events about created and deleted pods are told by whoever performs it."""
     matches = matcher(replica_set.spec.selector)
+    count, strangers = _count(replica_set, observed.owned, matches)
     claims: list[Action] = []
+    if replica_set.metadata.deletionTimestamp is None:
+        claims += [_release(replica_set, pod) for pod in strangers]
+        adopted = [pod for pod in observed.orphans if pod.active and matches(pod.labels)]
+        if adopted:
+            claims += [_adopt(replica_set, pod) for pod in adopted]
+            count, _ = _count(replica_set, [*count.mine, *adopted], matches, terminating=count.terminating)
+    return _managed(replica_set, observed, count, claims, now_s)
+
+
+def _count(
+    replica_set: SetView, pods: Sequence[PodView], matches: Matcher, *, terminating: int = 0
+) -> tuple[_Count, list[PodView]]:
+    """The count, and active pods that the selector no longer matches."""
+    template_labels = ((replica_set.spec.template.get("metadata") or {}).get("labels") or {}).items()
     mine: list[PodView] = []
-    terminating = 0
-    for pod in observed.owned:
-        if not matches(pod.labels):
-            if pod.active and replica_set.metadata.deletionTimestamp is None:
-                claims.append(_release(replica_set, pod))
-        elif pod.active:
-            mine.append(pod)
-        elif pod.terminating:
+    strangers: list[PodView] = []
+    labelled = ready = 0
+    seen: Any = _count
+    matching = complete = False
+    for pod in pods:
+        labels = pod.metadata.labels
+        if labels is not seen:
+            # Pods of one template mostly share one dict of labels: it is tested once.
+            seen = labels
+            matching, complete = matches(labels or {}), template_labels <= (labels or {}).items()
+        if pod.active:
+            if matching:
+                mine.append(pod)
+                labelled += complete
+                ready += pod.ready
+            else:
+                strangers.append(pod)
+        elif matching and pod.terminating:
             terminating += 1
-    adopted = _adoptable(replica_set, observed.orphans, matches)
-    claims += [_adopt(replica_set, pod) for pod in adopted]
-    mine += adopted
-    return _managed(replica_set, observed, mine, terminating, claims, now_s)
+    return _Count(mine, labelled, ready, terminating), strangers
 
 
 def _managed(
-    replica_set: SetView,
-    observed: Observed,
-    mine: Sequence[PodView],
-    terminating: int,
-    claims: Sequence[Action],
-    now_s: float,
+    replica_set: SetView, observed: Observed, count: _Count, claims: Sequence[Action], now_s: float
 ) -> Decision:
+    mine = count.mine
     missing = replica_set.spec.replicas - len(mine)
-    status = _status(replica_set, mine, terminating, now_s)
+    status = _status(replica_set, count, now_s)
     again = _available_in_s(replica_set, mine, now_s)
     if missing == 0 or replica_set.metadata.deletionTimestamp is not None:
         return Decision(tuple(claims), status, again)
@@ -112,12 +140,6 @@ def _deletions(observed: Observed, mine: Sequence[PodView], count: int, now_s: f
     ]
 
 
-def _adoptable(replica_set: SetView, orphans: Iterable[PodView], matches: Matcher) -> list[PodView]:
-    if replica_set.metadata.deletionTimestamp is not None:
-        return []
-    return [pod for pod in orphans if pod.active and matches(pod.labels)]
-
-
 def _adopt(replica_set: SetView, pod: PodView) -> Patch:
     meta = replica_set.metadata
     owner = views.controller_reference("apps/v1", "ReplicaSet", meta.name, meta.uid)
@@ -134,17 +156,10 @@ def _owners_patch(pod: PodView, owners: Sequence[Mapping[str, Any]]) -> Patch:
     return Patch("Pod", meta.namespace, meta.name, {"metadata": {"uid": meta.uid, "ownerReferences": owners or None}})
 
 
-def _status(replica_set: SetView, mine: Sequence[PodView], terminating: int, now_s: float) -> dict[str, Any]:
-    template_labels = ((replica_set.spec.template.get("metadata") or {}).get("labels") or {}).items()
+def _status(replica_set: SetView, count: _Count, now_s: float) -> dict[str, Any]:
+    mine, labelled, ready = count.mine, count.labelled, count.ready
     min_ready_s = replica_set.spec.minReadySeconds
-    labelled = ready = available = 0
-    for pod in mine:
-        if template_labels <= pod.labels.items():
-            labelled += 1
-        if pod.ready:
-            ready += 1
-            if min_ready_s == 0 or pod.available(min_ready_s, now_s):
-                available += 1
+    available = sum(pod.available(min_ready_s, now_s) for pod in mine) if min_ready_s else ready
     status: dict[str, Any] = {"replicas": len(mine)}
     if labelled:
         status["fullyLabeledReplicas"] = labelled
@@ -152,7 +167,7 @@ def _status(replica_set: SetView, mine: Sequence[PodView], terminating: int, now
         status["readyReplicas"] = ready
     if available:
         status["availableReplicas"] = available
-    status["terminatingReplicas"] = terminating
+    status["terminatingReplicas"] = count.terminating
     if replica_set.metadata.generation:
         status["observedGeneration"] = replica_set.metadata.generation
     kept = [c for c in (replica_set.status or {}).get("conditions") or () if c["type"] != "ReplicaFailure"]

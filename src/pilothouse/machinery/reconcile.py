@@ -90,7 +90,7 @@ class Controller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One reconcile that went wrong; it is retried after `retry_s`."""
+    """One reconcile that went wrong; it is retried after `retry_s` (0: when something changes)."""
 
     controller: str
     namespace: str
@@ -123,9 +123,14 @@ class Worker:
                 self._note(Change(ADDED, kind, None, stored, stored.resource_version))
 
     def _note(self, change: Change) -> None:
-        for keys in self._rules[change.kind]:
-            for key in keys(change):
-                self._queue[key] = None
+        try:
+            for keys in self._rules[change.kind]:
+                for key in keys(change):
+                    self._queue[key] = None
+        except TimeError:
+            raise
+        except Exception as error:  # still the loop's edge: an object nobody can read must not stop the others
+            self._loop.report(Failure(self.controller.name, *own_key(change)[0], self._loop.clock.time(), error, 1, 0.0))
 
     async def run(self) -> None:
         """Work until cancelled or the watch is closed."""
@@ -244,9 +249,7 @@ class Worker:
         retry_s = min(RECONCILE_BACKOFF_BASE_S * 2 ** min(attempt - 1, 30), RECONCILE_BACKOFF_MAX_S)
         loop = self._loop
         failure = Failure(self.controller.name, *key, loop.clock.time(), error, attempt, retry_s)
-        loop.failures.append(failure)
-        if loop.on_failure is not None:
-            loop.on_failure(failure)
+        loop.report(failure)
         self._again(key, retry_s)
 
     def _again(self, key: Key, delay_s: float) -> None:
@@ -283,6 +286,12 @@ class Reconciler:
         self.failures: deque[Failure] = deque(maxlen=FAILURES_KEPT)
         self.workers = [Worker(controller, self) for controller in controllers]
         self._tasks: list[asyncio.Task[None]] = []
+
+    def report(self, failure: Failure) -> None:
+        """For the workers: note what went wrong."""
+        self.failures.append(failure)
+        if self.on_failure is not None:
+            self.on_failure(failure)
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start one task per controller, in order; the caller watches them for broken invariants."""

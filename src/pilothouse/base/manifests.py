@@ -200,6 +200,8 @@ def _decode(data: bytes) -> str | None:
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
+_UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def _read_text(out: Manifests, file: str, text: str, *, named: bool) -> None:
     out.files.append(file)
@@ -224,14 +226,17 @@ def _read_text(out: Manifests, file: str, text: str, *, named: bool) -> None:
 
 
 def _prepared(chunk: str) -> str:
-    """JSON writes characters beyond the basic plane as two escapes, which YAML refuses: they are joined first."""
-    if "\\u" not in chunk or not chunk.lstrip().startswith(("{", "[")):
+    """JSON allows in its strings what YAML does not: characters as two escapes, DEL, and Unicode's line ends.
+
+    YAML refuses the first two and folds the last like line feeds; all become escapes that it reads as they are.
+    """
+    if not chunk.lstrip().startswith(("{", "[")):
         return chunk
 
     def join(match: re.Match[str]) -> str:
         return (chr(int(match[1], 16)) + chr(int(match[2], 16))).encode("utf-16", "surrogatepass").decode("utf-16")
 
-    return _SURROGATES.sub(join, chunk)
+    return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04x}", _SURROGATES.sub(join, chunk))
 
 
 def _chunks(text: str) -> Iterator[tuple[str, int]]:

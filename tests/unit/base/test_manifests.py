@@ -140,12 +140,39 @@ def test_findings_of_one_file_are_limited(monkeypatch: pytest.MonkeyPatch) -> No
     assert [f.code for f in found.findings] == ["PH101", "PH101", "PH101", "PH125"]
 
 
-FRAGMENTS = st.sampled_from(
-    ["apiVersion: v1\n", "kind: Pod\n", "kind: List\n", "items:\n", "- ", "metadata: {name: a}\n", "metadata:\n"]
-    + ["  name: a\n", "groups:\n", "---\n", "...\n", "%YAML 1.1\n", "&a ", "*a", "<<: ", "{", "}", "[", "]", ": ", "? "]
-    + ["!!int ", "!x ", "\t", "|\n", ">-\n", "'", '"', "\\", "\\ud83d", "{{ .Values.x }}", "1e999", "017", ".nan", "~"]
-    + ["\x00", "\x85", "\u2028", "\ufeff", "# c\n", "\r\n", "\n", "  "]
+LINES = (
+    "apiVersion: v1\n",
+    "kind: Pod\n",
+    "kind: List\n",
+    "items:\n",
+    "metadata:\n",
+    "  name: a\n",
+    "groups:\n",
+    "---\n",
 )
+MARKS = (
+    "- ",
+    "&a ",
+    "*a",
+    "<<: ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ": ",
+    "? ",
+    "!!int ",
+    "!x ",
+    "\t",
+    "|\n",
+    ">-\n",
+    "'",
+    '"',
+    "\\",
+)
+ODD = ("metadata: {name: a}\n", "...\n", "%YAML 1.1\n", "\\ud83d", "{{ .Values.x }}", "1e999", "017", ".nan", "~", "  ")
+BYTES = ("\x00", "\x7f", "\x85", "\u2028", "\ufeff", "# c\n", "\r\n", "\n")
+FRAGMENTS = st.sampled_from((*LINES, *MARKS, *ODD, *BYTES))
 
 
 @settings(max_examples=400, deadline=None)
@@ -173,10 +200,10 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
-@given(VALUES)
-def test_json_reads_as_json(value: object) -> None:
+@given(VALUES, st.booleans())
+def test_json_reads_as_json(value: object, ascii_only: bool) -> None:
     """JSON is YAML: whatever a JSON writer writes comes back the same."""
     document = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}, "value": value}
-    found = load_text(json.dumps(document))
+    found = load_text(json.dumps(document, ensure_ascii=ascii_only))
     if "{{" not in str(value):
         assert [d.object for d in found.objects] == [document], found.findings

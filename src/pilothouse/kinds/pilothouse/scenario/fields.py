@@ -82,7 +82,10 @@ class Fields:
             return value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
-        self.wrong("PH403", f"{_shown(value)} is not text", "write text, quoted if it looks like a number", key)
+        remedy = "write text"
+        if isinstance(value, bool):
+            remedy = "quote it: YAML reads y, yes, on, n, no and off as true and false"
+        self.wrong("PH403", f"{_shown(value)} is not text", remedy, key)
         return default
 
     def choice(self, key: str, options: Sequence[str], default: str) -> str:

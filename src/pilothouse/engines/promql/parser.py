@@ -454,7 +454,32 @@ class _Parser:
         found = self.shift_of(expr)
         if found is None:
             word = "offset modifier must be preceded by an instant vector selector or range vector selector"
-            word += " or a subquery"
+            self.problem(f"{word} or a subquery", expr.span)
+            return
+        if found.has_offset:
+            self.problem("offset may not be set multiple times", expr.span)
+        elif isinstance(length, DurationExpr):
+            found.offset_expr = length
+        else:
+            found.offset_s = _seconds(length)
+        expr.span = (expr.span[0], self.closed)
+
+    def at_modifier(self, expr: Expr) -> None:
+        self.take()
+        edge, seconds = "", 0.0
+        token = self.peek()
+        if token.kind in ("start", "end"):
+            edge = self.take().kind
+            if self.accept("(") is None or self.accept(")") is None:
+                raise self.unexpected("@", "timestamp")
+        else:
+            seconds = self.timestamp()
+        if not edge and (math.isnan(seconds) or abs(seconds) >= 2**63):
+            self.problem(f"timestamp out of bounds for @ modifier: {_fixed(seconds)}", expr.span)
+            return
+        found = self.shift_of(expr)
+        if found is None:
+            word = "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery"
             self.problem(word, expr.span)
             return
         if found.has_at:

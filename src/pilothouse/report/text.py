@@ -120,7 +120,7 @@ def _verdict(verdict: Verdict, width: int) -> list[Line]:
     out: list[Line] = []
     body = f"{MARKS[verdict.mark]} {verdict.seen}"
     if share(verdict):
-        body += f"; holds in {share(verdict)}, wanted {verdict.wanted}"
+        body += f"; holds in {share(verdict)}, wanted {_wanted(verdict)}"
     if verdict.outcome != "met" and verdict.first_failing_seed is not None and verdict.runs > 1:
         body += f"; first failing seed {verdict.first_failing_seed}"
     indent = " " * len(sign)
@@ -138,6 +138,11 @@ def _verdict(verdict: Verdict, width: int) -> list[Line]:
     if verdict.hint:
         out += _wrapped(f"{indent}→ {verdict.hint}", width, indent + "  ")
     return out
+
+
+def _wanted(verdict: Verdict) -> str:
+    """Without a space behind the sign, so that a line never ends between the two."""
+    return verdict.wanted.replace("= ", "=").replace("> ", ">").replace("< ", "<")
 
 
 def _shown_seed(report: Report) -> str:

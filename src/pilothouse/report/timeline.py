@@ -54,7 +54,7 @@ def draw(run: RunResult, width: int) -> list[Line]:
             out += _curve(lane, desired, grid, many=len({x.subject for x in lanes if x.id == lane.id}) > 1)
     alerts = [a for a in run.alerts if a.spans]
     out += [_alert_line(alert, grid) for alert in alerts]
-    out += _legend(run, alerts, lanes, hidden)
+    out += _legend(run, alerts, lanes, hidden, width)
     return out
 
 
@@ -194,14 +194,26 @@ def tick_step(duration_s: float, ticks: int) -> float:
     return float(next((s for s in _STEPS if duration_s / s <= ticks), _STEPS[-1]))
 
 
-def _legend(run: RunResult, alerts: Sequence[AlertStory], lanes: Sequence[Lane], hidden: int) -> list[Line]:
+def _flowed(parts: Sequence[str], width: int) -> list[Line]:
+    """The parts behind each other, under the plot, on as many lines as they need."""
+    lead = " " * (NAME_WIDTH + SCALE_WIDTH)
+    rows: list[str] = []
+    for part in parts:
+        if rows and len(rows[-1]) + 3 + len(part) <= width:
+            rows[-1] += "   " + part
+        else:
+            rows.append(lead + part)
+    return [[(row, "dim")] for row in rows]
+
+
+def _legend(run: RunResult, alerts: Sequence[AlertStory], lanes: Sequence[Lane], hidden: int, width: int) -> list[Line]:
     used = list(dict.fromkeys(m.kind for m in run.moments if m.kind in LETTERS))
     parts = [f"{LETTERS[k]} {k}" for k in LETTERS if k in used]
     if any(x.id == "desired" for x in lanes):
         parts.append(f"{MISSING} wanted, not ready")
     if alerts:
-        parts.append(f"{PENDING} pending  {FIRING} firing")
-    out: list[Line] = [[(" " * (NAME_WIDTH + SCALE_WIDTH) + "   ".join(parts), "dim")]] if parts else []
+        parts.append(f"{PENDING} pending   {FIRING} firing")
+    out = _flowed(parts, width)
     if hidden:
         out.append([(f"{hidden} more services are in the HTML and JSON reports", "dim")])
     return out

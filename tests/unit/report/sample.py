@@ -54,7 +54,7 @@ def _p99(step: int) -> float | None:
 
 def lanes() -> list[Lane]:
     app = "ml-inference-api"
-    budget = [0.0 if s < 41 else min(0.52, 0.52 * (s - 40) / 10) for s in range(STEPS)]
+    budget: list[float | None] = [0.0 if s < 41 else min(0.52, 0.52 * (s - 40) / 10) for s in range(STEPS)]
     return [
         Lane(
             id="load", title="load", unit="req/s", step_s=STEP_S, subject=app, values=[_load(s) for s in range(STEPS)]

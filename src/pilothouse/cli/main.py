@@ -103,7 +103,10 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
+    except SystemExit as leaving:
+        # click turns a broken pipe into exit 1, which would read as "not met".
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
         _forget_stdout()
         return BROKEN_PIPE
     except Exception as error:

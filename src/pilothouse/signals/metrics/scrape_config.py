@@ -64,6 +64,7 @@ class ServerConfig:
 
     scrape_configs: tuple[ScrapeConfig, ...] = ()
     scrape_interval_ms: int = 60_000
+    scrape_timeout_ms: int = 10_000
     evaluation_interval_ms: int = 60_000
     external_labels: Mapping[str, str] = field(default_factory=dict)
     rule_files: tuple[str, ...] = ()
@@ -126,7 +127,7 @@ def load_server_config(text: str, file: str = "prometheus.yml") -> tuple[ServerC
     configs = _scrape_configs(
         raw, base, timeout_ms, lambda index, why: findings.append(_finding(file, at("scrape_configs", index), why))
     )
-    return replace(base, scrape_configs=configs), findings
+    return replace(base, scrape_configs=configs, scrape_timeout_ms=timeout_ms), findings
 
 
 def _scrape_configs(

@@ -93,6 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs a command line and gives its exit code. Shows errors on stderr, never a traceback unless `--debug`."""
     debug = "--debug" in arguments or bool(os.environ.get("PILOTHOUSE_DEBUG"))
     given = [a for a in arguments if a != "--debug"]
+    stdout, stderr = sys.stdout, sys.stderr
     try:
         result = cli.main(given, prog_name="pilothouse", standalone_mode=False)
     except click.exceptions.Exit as leaving:
@@ -103,10 +104,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped", err=True)
         return INTERRUPTED
-    except SystemExit as leaving:
-        # click turns a broken pipe into exit 1, which would read as "not met".
-        if not isinstance(leaving.__context__, BrokenPipeError):
+    except SystemExit:
+        # click turns a broken pipe into exit 1, which would read as "not met"; it has wrapped the streams by then.
+        if sys.stdout is stdout:
             raise
+        sys.stdout, sys.stderr = stdout, stderr
         _forget_stdout()
         return BROKEN_PIPE
     except Exception as error:

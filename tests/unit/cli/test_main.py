@@ -1,5 +1,4 @@
 """The command line: what it asks of a rehearsal, what it prints and writes, its exit codes, and no traceback."""
-shows."""
 
 from __future__ import annotations
 

@@ -225,6 +225,7 @@ class GroupState:
         *,
         external_labels: Mapping[str, str] | None = None,
         external_url: str = "",
+        template_base_url: str | None = "",
         default_interval_ms: int = 60_000,
         default_query_offset_ms: int = 0,
         restored: bool = True,
@@ -232,6 +233,7 @@ class GroupState:
         self.group = group
         self.external_labels = dict(external_labels or {})
         self.external_url = external_url
+        self.template_base_url = external_url if template_base_url == "" else template_base_url
         self.interval_ms = group.interval_ms or default_interval_ms
         self.query_offset_ms = default_query_offset_ms if group.query_offset_ms is None else group.query_offset_ms
         self.rules: list[RuleState] = [
@@ -345,11 +347,13 @@ class GroupState:
 
     def context(self, db: Database, time_ms: int) -> TemplateContext:
         """What templates see at this time. Queries in templates look at the evaluation's time, not at the offset one."""
+        step_ms = self.group.subquery_step_ms
         return TemplateContext(
             now_s=time_ms / 1000,
             external_labels=self.external_labels,
             external_url=self.external_url,
-            query=lambda text: compile_query(text).samples(db, time_ms),
+            base_url=self.template_base_url,
+            query=lambda text: compile_query(text, step_ms).samples(db, time_ms),
         )
 
     def alerting_states(self) -> list[AlertingState]:

@@ -70,18 +70,25 @@ class TemplateContext:
     now_s: float = 0.0
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
+    base_url: str | None = ""
+    """What the functions externalURL and pathPrefix see; None: nothing was configured, as in promtool, and they fail."""
     query: QueryFunction = _no_queries
 
 
 def template_functions(context: TemplateContext) -> dict[str, Function]:
     """Prometheus' whole function set, Go's builtins included."""
-    url = context.external_url
+
+    def url() -> str:
+        if context.base_url is None:
+            raise CallError("runtime error: invalid memory address or nil pointer dereference")
+        return context.base_url
+
     return {
         **_STATIC,
         "query": Function(lambda text: _query(context.query, text), ("string",)),
         "now": Function(lambda: context.now_s, ()),
-        "pathPrefix": Function(lambda: urlsplit(url).path, ()),
-        "externalURL": Function(lambda: url, ()),
+        "pathPrefix": Function(lambda: urlsplit(url()).path, ()),
+        "externalURL": Function(url, ()),
     }
 
 
@@ -119,7 +126,7 @@ def _args(*values: Any) -> GoMap:
     return GoMap({f"arg{i}": v for i, v in enumerate(values)}, "interface {}")
 
 
-def _title(text: str) -> str:
+def title_words(text: str) -> str:
     """Upper case after every character that cannot be inside a word; an apostrophe begins a new one (strings.Title)."""
     out, inside = [], False
     for char in text:
@@ -218,7 +225,7 @@ _STATIC: dict[str, Function] = {
     "reReplaceAll": Function(_replace_all, ("string", "string", "string")),
     "match": Function(_match, ("string", "string")),
     "safeHtml": Function(HTML, ("string",)),
-    "title": Function(_title, ("string",)),
+    "title": Function(title_words, ("string",)),
     "toUpper": Function(lambda text: "".join(map(_upper, text)), ("string",)),
     "toLower": Function(_to_lower, ("string",)),
     "graphLink": Function(lambda expr: _link(expr, 0), ("string",)),

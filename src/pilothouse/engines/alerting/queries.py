@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.engines import promql
-from pilothouse.engines.promql.errors import EvalError, ParseError
 from pilothouse.engines.tsdb import Database, Labels
 
 Sample = tuple[Labels, float]
 
+DEFAULT_SUBQUERY_STEP_MS = promql.DEFAULT_SUBQUERY_STEP_MS
+
 
 class QueryError(Exception):
-    """A query cannot be parsed or answered, in Prometheus' words; `picture` shows the text with a caret under the place."""
+    """A query cannot be parsed or answered, in Prometheus' words; `picture` has the text with a caret under the place."""
 
     def __init__(self, message: str, picture: str = "") -> None:
         super().__init__(message)
@@ -26,45 +26,75 @@ class QueryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Answers over many times. present and values are [series, time]; labels in label order."""
+
+    labels: list[Labels]
+    present: npt.NDArray[np.bool_]
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A compiled expression and the text it came from."""
 
     text: str
-    plan: Any
+    plan: promql.Plan
 
     @property
     def metric_names(self) -> frozenset[str] | None:
         """Names it may read, None when it may read any."""
-        names: frozenset[str] | None = self.plan.metric_names
-        return names
+        return self.plan.metric_names
 
     def samples(self, database: Database, time_ms: int) -> list[Sample]:
-        """The answer as a vector; a scalar is one sample without labels. QueryError when it fails or is of another type."""
+        """The answer as a vector; a scalar is one sample without labels. QueryError when it fails.
+
+        Native histograms are left out: rules here neither record them nor fire on them.
+        """
+        result = self._instant(database, time_ms)
+        if isinstance(result, promql.Scalar):
+            return [((), result.value)]
+        if result.histograms is None:
+            return list(result)
+        return [sample for sample, histogram in zip(result, result.histograms) if histogram is None]
+
+    def values(self, database: Database, time_ms: int) -> list[tuple[Labels, Any]]:
+        """Like `samples`, with native histograms as the engine holds them."""
+        result = self._instant(database, time_ms)
+        if isinstance(result, promql.Scalar):
+            return [((), result.value)]
+        if result.histograms is None:
+            return list(result)
+        return [(ls, v if h is None else h) for (ls, v), h in zip(result, result.histograms)]
+
+    def _instant(self, database: Database, time_ms: int) -> promql.Scalar | promql.Vector:
         try:
             result = self.plan.instant(database, time_ms)
-        except EvalError as error:
+        except promql.EvalError as error:
             raise QueryError(str(error)) from None
-        return _samples_of(result)
+        if not isinstance(result, promql.Scalar | promql.Vector):
+            raise QueryError("rule result is not a vector or scalar")
+        return result
 
-    def span(
-        self, database: Database, times: range
-    ) -> list[tuple[Labels, npt.NDArray[np.bool_], npt.NDArray[np.float64]]]:
-        """Per series: labels, where it has a value, and the values, over all times (ms, evenly spaced)."""
-        raise NotImplementedError
-
-
-def _samples_of(result: Any) -> list[Sample]:
-    raise NotImplementedError
+    def span(self, database: Database, times: range) -> Span:
+        """The answers at all times (ms, evenly spaced); QueryError when one of them fails."""
+        try:
+            found = self.plan.range(database, times[0], times[-1], times.step)
+        except promql.EvalError as error:
+            raise QueryError(str(error)) from None
+        present = found.present
+        if found.histograms is not None:
+            present = present & np.equal(found.histograms, None).astype(np.bool_)
+        return Span(found.labels, present, found.values)
 
 
 @lru_cache(maxsize=4096)
-def compile_query(text: str) -> Query:
-    """A compiled query, remembered by its text; QueryError with `line:column: parse error: …`."""
+def compile_query(text: str, subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS) -> Query:
+    """A compiled query, remembered by its text; QueryError with `line:column: parse error: …`.
+
+    subquery_step_ms: the resolution of subqueries that name none, Prometheus' global evaluation interval.
+    """
     try:
-        return Query(text, promql.compile(text))
-    except ParseError as error:
+        return Query(text, promql.compile(text, subquery_step_ms=subquery_step_ms))
+    except promql.ParseError as error:
         raise QueryError(str(error), error.caret()) from None
-
-
-def vector_of(samples: Sequence[Sample]) -> dict[Labels, float]:
-    return dict(samples)

@@ -17,7 +17,7 @@ from pilothouse.engines.alerting.codes import finding
 from pilothouse.engines.alerting.dependencies import find_cycles
 from pilothouse.engines.alerting.expansion import AlertTemplate
 from pilothouse.engines.alerting.gotemplate.errors import TemplateError
-from pilothouse.engines.alerting.queries import Query, QueryError, compile_query
+from pilothouse.engines.alerting.queries import DEFAULT_SUBQUERY_STEP_MS, Query, QueryError, compile_query
 from pilothouse.engines.alerting.rules import (
     AlertingRule,
     Labels,
@@ -36,14 +36,17 @@ _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "rules", "labels",
 _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 
 
-def parse_rule_groups(document: Any, place: Place | PlaceOf) -> tuple[list[RuleGroup], list[Finding]]:
+def parse_rule_groups(
+    document: Any, place: Place | PlaceOf, *, subquery_step_ms: int = DEFAULT_SUBQUERY_STEP_MS
+) -> tuple[list[RuleGroup], list[Finding]]:
     """The usable groups of a rule file and everything that is wrong with it.
 
     document: {"groups": [{"name", "interval", "rules": [{"alert", "expr", …}]}]}, a PrometheusRule, or its spec.
     place: where the document begins, or a function from a value's path to its place.
+    subquery_step_ms: resolution of subqueries that name none (Prometheus' global evaluation_interval).
     """
     where: PlaceOf = (lambda _path: place) if isinstance(place, Place) else place
-    reader = _Reader(where)
+    reader = _Reader(where, subquery_step_ms)
     groups = reader.read(document)
     return groups, reader.findings
 
@@ -60,6 +63,7 @@ def text_of(value: Any) -> str:
 @dataclass(slots=True)
 class _Reader:
     where: PlaceOf
+    subquery_step_ms: int
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, code: str, message: str, path: Path, remedy: str = "", severity: str = "error") -> None:
@@ -140,6 +144,7 @@ class _Reader:
             query_offset_ms=offset,
             limit=self._whole(entry, "limit", path),
             labels=tuple(sorted(kept.items())),
+            subquery_step_ms=self.subquery_step_ms,
             file=self.where(path).file,
             place=self.where(path),
         )
@@ -291,7 +296,7 @@ class _RuleCheck:
             self.say("PH207", "field 'expr' must be set in rule", "expr", "Write the PromQL expression of the rule.")
             return None
         try:
-            return compile_query(text)
+            return compile_query(text, self.reader.subquery_step_ms)
         except QueryError as error:
             self.say("PH207", f"could not parse expression: {error}", "expr", error.picture)
             return None

@@ -63,7 +63,7 @@ class RuleGroup:
     """Rules evaluated in order, at one time, every `interval_ms` (0: the evaluator's default).
 
     query_offset_ms: how far back queries look and results are stamped; None: the evaluator's default.
-    limit: most series or alerts one rule may give; 0: no limit.
+    limit: most series or alerts one rule may give; 0: no limit. subquery_step_ms: what the rules were compiled with.
     """
 
     name: str
@@ -72,6 +72,7 @@ class RuleGroup:
     query_offset_ms: int | None = None
     limit: int = 0
     labels: Labels = ()
+    subquery_step_ms: int = 60_000
     file: str = ""
     place: Place = field(default_factory=Place)
 

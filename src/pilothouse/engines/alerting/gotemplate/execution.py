@@ -298,9 +298,10 @@ class _State:
         if receiver is None:
             return None
         has_args = bool(args) or final is not _NOTHING
+        methods = getattr(receiver, "methods", {})
+        if name in methods:
+            return self.method(dot, node, name, methods[name], args, final)
         if isinstance(receiver, GoStruct):
-            if name in receiver.methods:
-                return self.method(dot, node, name, receiver.methods[name], args, final)
             if name in receiver.fields:
                 if has_args:
                     raise self.fail(node, f"{name} has arguments but cannot be invoked as function")

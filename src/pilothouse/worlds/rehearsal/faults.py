@@ -194,8 +194,9 @@ class ActiveFaults:
         self.generation += 1
         return self._active.pop(number, None)
 
-    def __iter__(self) -> Any:
-        return iter(list(self._active.values()))
+    def __contains__(self, number: int) -> bool:
+        """Whether the fault with this number is in force."""
+        return number in self._active
 
     def on(self, service: str, image: str) -> Disturbance:
         """Everything in force on pods of this service and image, taken together."""

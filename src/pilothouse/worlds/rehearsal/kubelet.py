@@ -82,6 +82,8 @@ class Kubelet:
         self._missing_images = tuple(missing_images)
         self.matching = Matching(client, services)
         self.runs: dict[str, PodRun] = {}
+        self.workloads: dict[int, tuple[str, str, str]] = {}
+        """Service index to the (kind, namespace, name) of the workload that its newest pod belongs to."""
         self._by_slot: dict[int, PodRun] = {}
         self._images: dict[str, dict[str, None]] = {}
         self._lost_nodes: dict[str, None] = {}
@@ -191,7 +193,9 @@ class Kubelet:
         identity = Identity(
             metadata.get("namespace", ""), metadata["name"], metadata["uid"], container["name"], group.image, node
         )
-        identity.owner = self.matching.workload_of(pod)[1]
+        kind, identity.owner = self.matching.workload_of(pod)
+        if service >= 0 and kind:
+            self.workloads[service] = (kind, identity.namespace, identity.owner)
         ports = container.get("ports") or ()
         address = self._addresses.pod_ip(identity.namespace, identity.name, node)
         identity.instance = f"{address}:{ports[0]['containerPort'] if ports else 80}"
@@ -272,7 +276,7 @@ class Kubelet:
 
     def _pulled(self, run: PodRun, image: str, took_s: float) -> None:
         self._images.setdefault(run.node, {})[image] = None
-        took = f"{took_s * 1000:.0f}ms" if took_s < 1 else f"{took_s:.3f}s".replace("000s", "s")
+        took = f"{took_s * 1000:.0f}ms" if took_s < 1 else f"{took_s:.3f}".rstrip("0").rstrip(".") + "s"
         self._say(run, "Pulled", f'Successfully pulled image "{image}" in {took} ({took} including waiting).')
         self._create(run)
 
@@ -323,9 +327,7 @@ class Kubelet:
             self._later(
                 run, "healthy", now_s + starts_s + (service.ready_after_s if service else 0.0), self._became_healthy
             )
-        if disturbed.crash_after_s is not None:
-            code = disturbed.exit_code
-            self._later(run, "crash", now_s + disturbed.crash_after_s, lambda r: self._exit(r, code, "Error"))
+        self._plan_crash(run)
         if run.readiness is None and run.passed_startup:
             self._set_ready(run, True)
         self._plan_probes(run)
@@ -438,9 +440,27 @@ class Kubelet:
             if run is not None and run.state == RUNNING and not run.lost:
                 self._exit(run, 137, "OOMKilled")
 
-    def crash(self, run: PodRun, exit_code: int) -> None:
-        """The container's process ends now."""
-        if run.state == RUNNING and not run.lost:
+    def kill(self, run: PodRun) -> None:
+        """The pod is deleted without grace."""
+        self._to_delete.append(run)
+        self._watch.wake()
+
+    def begin_crashes(self) -> None:
+        """A crash-loop fault began: containers that run already meet it too."""
+        for run in self.runs.values():
+            if run.state == RUNNING and not run.lost and "crash" not in run.timers:
+                self._plan_crash(run)
+
+    def _plan_crash(self, run: PodRun) -> None:
+        service = self._services[run.service].name if run.service >= 0 else ""
+        disturbed = self._faults.on(service, str(run.container.get("image", "")))
+        if disturbed.crash_after_s is not None:
+            at_s, code = self._clock.monotonic() + disturbed.crash_after_s, disturbed.exit_code
+            self._later(run, "crash", at_s, lambda r: self._crashes(r, code))
+
+    def _crashes(self, run: PodRun, exit_code: int) -> None:
+        service = self._services[run.service].name if run.service >= 0 else ""
+        if self._faults.on(service, str(run.container.get("image", ""))).crash_after_s is not None:
             self._exit(run, exit_code, "Error" if exit_code else "Completed")
 
     def _exit(self, run: PodRun, exit_code: int, reason: str) -> None:

@@ -23,12 +23,15 @@ WARM_LEVELS = 5
 
 @dataclass(slots=True, eq=False)
 class Layout:
-    """All ready pods of modelled services; arrays of one entry per pod unless said otherwise.
+    """All ready pods of modelled services, and those that still have a backlog; arrays of one entry per pod unless
+    said otherwise.
 
     services: indexes of the services that have ready pods; first, counts: where each one's pods begin, and how many.
     matrix, column: see `_share_matrix`.
     position: for each pod the position of its service in `services`. share: of the service's requests.
-    valid_until_s: a warm-up moves on. deaf: pods that get requests and do not answer (None: there are none). late,
+    valid_until_s: a warm-up moves on. ready, routed: per
+    service in `services`, how many are ready and whether any takes requests. deaf: pods that get requests and do not
+    answer (None: there are none). late,
     slow: which latency columns are past the timeout and the slow threshold, [pod, bucket].
     """
 
@@ -38,6 +41,8 @@ class Layout:
     counts: Slots
     position: Slots
     share: Floats
+    ready: NDArray[np.intp]
+    routed: NDArray[np.bool_]
     matrix: Floats
     column: Slots
     table: NDArray[np.intp]
@@ -79,8 +84,8 @@ class Layouts:
 
     def build(self, pods: PodTable, now_s: float) -> Layout:
         """The layout of the pods that are ready now."""
-        slots = pods.ready_slots()
-        slots = slots[pods.service[slots] >= 0]
+        # Pods that are not ready any more still work off what they had accepted.
+        slots = np.flatnonzero((pods.ready | (pods.running & (pods.backlog > 0))) & (pods.service >= 0))
         service = pods.service[slots].astype(np.intp)
         if len(slots) and np.any(service[:-1] > service[1:]):
             order = np.argsort(service, kind="stable")
@@ -90,7 +95,7 @@ class Layouts:
         counts = everyone[present]
         first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp) if len(present) else present
         position = np.repeat(np.arange(len(present)), counts)
-        weight = pods.weight[slots]
+        weight = pods.weight[slots] * pods.ready[slots]
         total = np.bincount(position, weight, minlength=len(present)) if len(present) else np.zeros(0)
         share = np.divide(weight, total[position], out=np.zeros_like(weight), where=total[position] > 0)
         matrix, place = _share_matrix(share, first, counts, position)
@@ -111,6 +116,8 @@ class Layouts:
             counts=counts,
             position=position,
             share=share,
+            ready=np.add.reduceat(pods.ready[slots].astype(np.intp), first) if len(present) else present,
+            routed=total > 0,
             matrix=matrix,
             column=place,
             table=np.array([t for _, t in found], dtype=np.intp)[kind],
@@ -154,7 +161,7 @@ class Layouts:
         service = self._services[group.service]
         warm = 1 + (service.warmup_factor - 1) * level / WARM_LEVELS
         numbers = pod_numbers(service, group, self._faults.on(service.name, group.image), warm)
-        return numbers, self._table(group.service, numbers, int(everyone[group.service]))
+        return numbers, self._table(group.service, numbers, max(int(everyone[group.service]), 1))
 
     def _table(self, service: int, numbers: PodNumbers, ready: int) -> int:
         made = response_table(self._services[service], numbers, ready, self._columns)

@@ -44,16 +44,6 @@ class Matching:
         owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
         return ("", "") if owner is None else self._workload(pod["metadata"].get("namespace", ""), owner)
 
-    def workload_of_service(self, index: int) -> tuple[str, str, str] | None:
-        """(kind, namespace, name) of the workload that stands behind a service now; None when there is none."""
-        service = self._services[index]
-        for stored in self._client.list("Pod", service.namespace):
-            if self.service_of(stored.object) == index:
-                kind, name = self.workload_of(stored.object)
-                if kind:
-                    return kind, stored.object["metadata"].get("namespace", ""), name
-        return None
-
     def _find(self, pod: Object, owner: Any) -> int:
         metadata = pod["metadata"]
         namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}

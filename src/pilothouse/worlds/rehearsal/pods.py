@@ -6,6 +6,7 @@ removes rows and turns `ready` on and off; traffic adds to the counters; the rec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,13 @@ STATUSES = ("200", "500", "503", "504")
 timeout."""
 
 _FIRST_CAPACITY = 64
+MATTERS = 10
+"""A change of the ready set matters when it is at least one in so many of the service's pods; in a large world under
+steady churn single pods do not force fine steps."""
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class PodTable:
     """All pods of the world. Columns are numpy arrays of `capacity` rows; use the slots that `add` gave.
 
     generation: grows when the ready set, weights or anything that traffic derives from rows changes.
+    before_change, after_change: called around changes of the ready set that matter, a tenth of a service's pods or
+    more.
     population: grows when rows are added or removed, or a container restarts.
     """
 
@@ -67,6 +77,10 @@ class PodTable:
         self.generation = 0
         self.population = 0
         self.changed_s = -1e18
+        self.before_change: Callable[[], None] = _nothing
+        self.after_change: Callable[[], None] = _nothing
+        self._ready_count: dict[int, int] = {}
+        self._settled: dict[int, int] = {}
         self.groups: list[Group] = []
         self._group_index: dict[Group, int] = {}
         self._free: list[int] = []
@@ -153,20 +167,35 @@ class PodTable:
     def set_listening(self, slot: int, listening: bool, now_s: float) -> None:
         """Whether requests sent there are answered at all: not while the process starts, not on a lost node."""
         if bool(self.listening[slot]) != listening:
+            if self.ready[slot]:
+                self.before_change()
             self.listening[slot] = listening
             if self.ready[slot]:
                 self.touch(now_s)
 
     def set_ready(self, slot: int, ready: bool, now_s: float) -> None:
         """Whether the pod's endpoint takes requests."""
-        if bool(self.ready[slot]) != ready:
-            self.ready[slot] = ready
+        if bool(self.ready[slot]) == ready:
+            return
+        service = int(self.service[slot])
+        count = self._ready_count.get(service, 0)
+        settled = self._settled.get(service, 0)
+        after = count + 1 if ready else count - 1
+        matters = MATTERS * abs(after - settled) >= settled
+        if matters:
+            self.before_change()
+        self.ready[slot] = ready
+        self._ready_count[service] = after
+        self.generation += 1
+        if matters:
+            self._settled[service] = after
             self.touch(now_s)
 
     def touch(self, now_s: float) -> None:
-        """Something that traffic derives from rows changed."""
+        """Something that traffic derives from rows changed so much that it matters at once."""
         self.generation += 1
         self.changed_s = now_s
+        self.after_change()
 
     def drop_histograms(self) -> None:
         """Too many pods for a histogram each: from now on traffic keeps them per service and version."""

@@ -170,9 +170,8 @@ class Recorder:
             mine, le = service == index, self._le[index]
             rows = upto[mine]
             out[mine, : len(le)] = rows[:, le]
-            total = rows[:, -1]
-            out[mine, len(le)], out[mine, len(le) + 1], out[mine, len(le) + 2] = (total,)
-            pods.latency_sum[slots[mine]], total
+            out[mine, len(le)] = out[mine, len(le) + 2] = rows[:, -1]
+            out[mine, len(le) + 1] = pods.latency_sum[slots[mine]]
         return out
 
 
@@ -220,7 +219,7 @@ class _Page:
             if pods.running[slot] or (known is not None and known[0] == who.incarnation):
                 present[slot] = who.incarnation
         shown = dict(zip(self._slots.tolist(), self._shown.tolist()))
-        for slot in [s for s, (mark, _) in columns.items() if present.get(s) != mark]:
+        for slot in [s for s, held in columns.items() if present.get(s) != held[0]]:
             for group in columns.pop(slot)[1]:
                 for column in group:
                     self._frame.retire(column)

@@ -33,8 +33,8 @@ _COLUMN = {name: i for i, name in enumerate(PER_SERVICE)}
 class Traffic:
     """The requests of all services.
 
-    out_of_memory: called with slots whose memory passed its limit. placed: gives (nodes, cost so far) for the
-    history, and the pods desired per service.
+    overfull: slots whose memory passed its limit in the last step, for the caller to act on. placed: gives (nodes,
+    cost so far) for the history, and the pods desired per service.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Traffic:
         self.history = history
         self.arrivals = Arrivals(load, [s.name for s in services], entropy)
         self.layouts = Layouts(services, faults, pods.buckets)
-        self.out_of_memory: Callable[[Slots], None] = lambda _: None
+        self.overfull: Slots | None = None
         self.placed: Callable[[], tuple[int, float, list[int]]] = lambda: (0, 0.0, [0] * len(services))
         self._split = entropy.stream("split")
         self._outcome = entropy.stream("outcome")
@@ -94,7 +94,7 @@ class Traffic:
         if again is not None:
             row[_COLUMN["retried"]] = again
         unrouted = offered.copy()
-        unrouted[layout.services] = 0
+        unrouted[layout.services[layout.routed]] = 0
         failed = unrouted.astype(np.float64)
         if len(layout.slots):
             expected = rates * step_s if again is None else rates * step_s + again
@@ -178,7 +178,7 @@ class Traffic:
         used = served * layout.cpu_s
         pods.cpu_s[slots] += used + layout.idle_cpu_cores * step_s
         self._remember(layout, served * mean_s / step_s, pods.backlog[slots], step_s)
-        row[_COLUMN["ready"], live] = layout.counts
+        row[_COLUMN["ready"], live] = layout.ready
         row[_COLUMN["served"], live] = np.add.reduceat(served, first)
         row[_COLUMN["cpu_s"], live] = np.add.reduceat(used, first)
         failed[live] += np.add.reduceat(fails, first)
@@ -189,6 +189,9 @@ class Traffic:
     def _divide(self, layout: Layout, offered: Counts) -> Counts:
         """Each service's requests over its pods."""
         live, counts = layout.services, layout.counts
+        if not layout.routed.all():
+            offered = offered.copy()
+            offered[live[~layout.routed]] = 0
         if len(live) == 1 and counts[0] == 1:
             return offered[live]
         if layout.matrix.size:
@@ -287,7 +290,7 @@ class Traffic:
         limits = self._memory_limits.of(layout, pods)
         over = held > limits
         if over.any():
-            self.out_of_memory(slots[over])
+            self.overfull = slots[over]
 
 
 class _Retries:

@@ -19,10 +19,11 @@ from pilothouse.kinds.apps.deployment import controller as deployment_controller
 from pilothouse.kinds.apps.deployment import kind as deployment
 from pilothouse.kinds.apps.replicaset import controller as replicaset_controller
 from pilothouse.kinds.apps.replicaset import kind as replicaset
-from pilothouse.kinds.core.namespace import kind as namespace_kind
+from pilothouse.kinds.core.configmap import kind as configmap
 from pilothouse.kinds.core.pod import kind as pod
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.events import EventRecorder
+from pilothouse.machinery.garbage import GarbageCollector
 from pilothouse.machinery.kind import Kinds
 from pilothouse.machinery.reconcile import Reconciler
 from pilothouse.machinery.write_path import WritePath
@@ -45,7 +46,7 @@ class Cluster:
             for kind, functions in module.INDEXES.items():
                 indexes.setdefault(kind, {}).update(functions)
         self.store = Store(indexes)
-        kinds = Kinds([pod.KIND, namespace_kind.KIND, deployment.KIND, replicaset.KIND])
+        kinds = Kinds([pod.KIND, configmap.KIND, deployment.KIND, replicaset.KIND])
         self.client = Client(WritePath(self.store, kinds, self.clock, Entropy(1)))
         self.events = EventRecorder(self.clock)
         self.reconciler = Reconciler(
@@ -57,12 +58,14 @@ class Cluster:
                 deployment_controller.DeploymentController(self.client),
             ],
         )
+        self.garbage = GarbageCollector(self.client)
         self._queue: list[tuple[str, str]] = []
         self._last_ready_s = -READY_EVERY_S
         self._queue_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         self.reconciler.start()
+        self.garbage.start()
         self.loop.create_task(self._play_kubelet(), name="kubelet")
 
     async def wait_quiet(self) -> None:
@@ -150,29 +153,28 @@ class Cluster:
     # -- what people do --
 
     async def create(self, kind: str, obj: Object) -> None:
+        obj = self._with_real_owners(obj)
         await self.client.create(kind, {**obj, "metadata": {**obj["metadata"], "namespace": NAMESPACE}})
+
+    def _with_real_owners(self, obj: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Owner references by name: the recorded uids are those of another cluster's objects."""
+        references = (obj.get("metadata") or {}).get("ownerReferences")
+        if not references:
+            return obj
+        found = []
+        for reference in references:
+            owner = self.client.get(reference["kind"], NAMESPACE, reference["name"])
+            found.append({**reference, "uid": owner.object["metadata"]["uid"]} if owner else reference)
+        return {**obj, "metadata": {**obj["metadata"], "ownerReferences": found}}
 
     async def patch(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
         """A strategic merge patch of the fields that the scenarios patch: containers merge by name."""
         stored = self.client.get(kind, NAMESPACE, name)
         assert stored is not None
-        await self.client.patch(kind, NAMESPACE, name, _merged(stored.object, patch))
+        await self.client.patch(kind, NAMESPACE, name, _merged(stored.object, self._with_real_owners(patch)))
 
     async def delete(self, kind: str, name: str, propagation: str) -> None:
         await self.client.delete(kind, NAMESPACE, name, propagation=propagation)
-        if propagation == "Orphan":
-            await self._orphan(kind, name)
-
-    async def _orphan(self, kind: str, name: str) -> None:
-        """The garbage collector's part of an orphaning deletion: dependents lose the reference, then the owner goes."""
-        owner = self.client.get(kind, NAMESPACE, name)
-        assert owner is not None
-        for dependent_kind, stored in self.store.dependents(owner.object["metadata"]["uid"]):
-            metadata = stored.object["metadata"]
-            left = [r for r in metadata["ownerReferences"] if r["uid"] != owner.object["metadata"]["uid"]]
-            patch = {"metadata": {"ownerReferences": left or None}}
-            await self.client.patch(dependent_kind, NAMESPACE, metadata["name"], patch)
-        await self.client.patch(kind, NAMESPACE, name, {"metadata": {"finalizers": None}})
 
     async def kubectl(self, args: list[str]) -> tuple[int, str]:
         """`kubectl rollout pause|resume|undo|history|status deployment/NAME`: exit code and output."""

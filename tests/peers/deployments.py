@@ -8,12 +8,13 @@ Kinds without a controller here fail by name.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.peers._scripted_node import Cluster
+from tests.peers._scripted_node import QUIET_S, Cluster
 
 from pilothouse.base import virtual_loop
 from pilothouse.base.clock import DEFAULT_EPOCH_S, rfc3339
@@ -22,7 +23,8 @@ from pilothouse.engines.rolling.views import PodMeta, PodSpec, PodStatus, PodVie
 from pilothouse.machinery.events import Event
 from pilothouse.store.memory import Change
 
-KINDS = {"Deployment": "apps/Deployment", "ReplicaSet": "apps/ReplicaSet", "Pod": "Pod"}
+KINDS = {"Deployment": "apps/Deployment", "ReplicaSet": "apps/ReplicaSet", "Pod": "Pod", "ConfigMap": "ConfigMap"}
+SERVED = ("deployments", "gc")
 REVISION = "deployment.kubernetes.io/revision"
 COUNTS = (
     "replicas",
@@ -39,7 +41,7 @@ Step = dict[str, Any]
 def run(folder: Path) -> Iterable[tuple[str, str | None]]:
     for file in sorted(folder.rglob("*.json")):
         name = file.relative_to(folder).with_suffix("").as_posix()
-        if file.parent.name == "deployments":
+        if file.parent != folder and file.parent.name in SERVED:
             yield name, _scenario(json.loads(file.read_text()))
         else:
             yield name, f"kind not served yet: {file.parent.name if file.parent != folder else 'cronjobs'}"
@@ -51,10 +53,10 @@ def _scenario(data: Mapping[str, Any]) -> str | None:
         return "no steps recorded"
     failures = []
     for steps in data.get("variants") or [data["steps"]]:
-        recorded = _replay(steps)
-        failure = next(
-            filter(None, (_compared(i, w, s) for i, (w, s) in enumerate(zip(steps, recorded, strict=True)))), None
-        )
+        chapters = _chapters(steps)
+        recorded = _replay(chapters)
+        pairs = enumerate(zip(chapters, recorded, strict=True), 1)
+        failure = next(filter(None, (_compared(i, chapter[-1], seen) for i, (chapter, seen) in pairs)), None)
         failure = failure or _choices(steps)
         if failure is None:
             return None
@@ -62,12 +64,47 @@ def _scenario(data: Mapping[str, Any]) -> str | None:
     return failures[0]
 
 
-def _replay(steps: list[Step]) -> list[Step]:
+def _chapters(steps: list[Step]) -> list[list[Step]]:
+    """The steps, those joined that went on before the cluster was quiet: when exactly is not recorded, so what happened
+    is compared over both together. The last step of a chapter holds the facts of the whole."""
+    chapters: list[list[Step]] = [[]]
+    for step in steps:
+        joined = _joined(chapters[-1][-1], step) if chapters[-1] else step
+        chapters[-1].append(joined)
+        if not _unsettled(step):
+            chapters.append([])
+    return [chapter for chapter in chapters if chapter]
+
+
+def _unsettled(step: Step) -> bool:
+    """Whether the state after a step shows controllers in the middle of their work."""
+    state = step.get("stateAfter") or {}
+    sets = list((state.get("replicaSets") or {}).values())
+    ready = sum(s["status"].get("readyReplicas", 0) for s in sets)
+    counted = (state.get("deployment") or {}).get("status", {}).get("readyReplicas", 0)
+    behind = "deployment" in state and ready != counted
+    return behind or any(s["replicas"] != s["status"].get("replicas") for s in sets)
+
+
+def _joined(first: Step, second: Step) -> Step:
+    out = dict(second)
+    for key in ("replicaSetScale", "deploymentEvents", "conditions"):
+        out[key] = [*first.get(key, []), *second.get(key, [])]
+    counts = dict(first.get("podCounts") or {})
+    for key, count in (second.get("podCounts") or {}).items():
+        counts[key] = counts.get(key, 0) + count
+    out["podCounts"] = counts
+    out["maxPods"] = max(first["maxPods"], second["maxPods"])
+    out["minReady"] = min(first["minReady"], second["minReady"])
+    return out
+
+
+def _replay(chapters: list[list[Step]]) -> list[Step]:
     async def main(loop: virtual_loop.VirtualLoop) -> list[Step]:
         cluster = Cluster(loop)
         recorder = _Recorder(cluster)
         await cluster.start()
-        return [await recorder.step(expected) for expected in steps]
+        return [await recorder.chapter(chapter) for chapter in chapters]
 
     return virtual_loop.run(main)
 
@@ -82,25 +119,41 @@ class _Recorder:
         self.watch = cluster.client.watch("Pod", "apps/ReplicaSet", "apps/Deployment")
         self.ever_ready: dict[str, None] = {}
         self.step_now: Step = {}
+        self.seen: asyncio.Future[None] | None = None
         cluster.events.subscribe(self._heard)
         cluster.loop.create_task(self._gather(), name="recorder")
 
-    async def step(self, expected: Step) -> Step:
+    async def chapter(self, steps: list[Step]) -> Step:
+        """Takes the actions of a chapter, each when the sizes recorded before it are reached; gives what happened."""
         self.step_now = {
+            "deletedObjects": [],
+            "podEvents": {},
             "deploymentEvents": [],
             "conditions": [],
             "podCounts": {},
             "replicaSetScale": [],
             "deleted": [],
         }
-        await self._act(expected["action"])
+        for step, following in zip(steps, [*steps[1:], None], strict=True):
+            await self._act(step["action"])
+            if following is not None:
+                await self._sizes_reached(step["replicaSetScale"])
         await self.cluster.wait_quiet()
-        if _loses_availability(expected):
+        if _loses_availability(steps[-1]):
             await self.cluster.turn_unready_for(2.0)
             await self.cluster.wait_quiet()
         self.step_now["stateAfter"] = self._state()
+        self.step_now["observed"] = self.step_now.get("observed", []) + self._left()
         self.step_now["deploymentEvents"] = [self._aliased(text) for text in self.step_now["deploymentEvents"]]
         return self.step_now
+
+    async def _sizes_reached(self, sizes: list[Any]) -> None:
+        while self.step_now["replicaSetScale"] != sizes:
+            self.seen = self.cluster.loop.create_future()
+            # A run that takes another way never gets there; it fails by its sizes, not by waiting for ever.
+            done, _ = await asyncio.wait([self.seen], timeout=QUIET_S)
+            if not done:
+                return
 
     async def _act(self, action: Mapping[str, Any]) -> None:
         cluster, kind = self.cluster, KINDS.get(action.get("kind", ""), "")
@@ -132,6 +185,8 @@ class _Recorder:
         async for batch in self.watch:
             for change in batch:
                 self._saw(change)
+            if self.seen is not None and not self.seen.done():
+                self.seen.set_result(None)
 
     def _saw(self, change: Change) -> None:
         if change.kind == "apps/ReplicaSet":
@@ -146,6 +201,7 @@ class _Recorder:
         alias = self.sets.setdefault(name, f"rs{len(self.sets) + 1}")
         if change.new is None:
             self.step_now["deleted"].append(f"ReplicaSet/{alias}")
+            self.step_now["deletedObjects"].append(f"ReplicaSet/{alias}")
             return
         before = change.old.object["spec"]["replicas"] if change.old else None
         after = change.new.object["spec"]["replicas"]
@@ -154,7 +210,9 @@ class _Recorder:
 
     def _saw_deployment(self, change: Change) -> None:
         if change.new is None:
-            self.step_now["deleted"].append(f"Deployment/{change.object['metadata']['name']}")
+            gone = f"Deployment/{change.object['metadata']['name']}"
+            self.step_now["deleted"].append(gone)
+            self.step_now["deletedObjects"].append(gone)
             return
         old = _conditions((change.old.object.get("status") if change.old else None) or {})
         new = _conditions(change.new.object.get("status") or {})
@@ -164,7 +222,9 @@ class _Recorder:
         name = change.object["metadata"]["name"]
         self.pods.setdefault(name, f"pod{len(self.pods) + 1}")
         view = change.new.view(PodView) if change.new else None
-        if change.old is None:
+        if change.new is None:
+            self._count_event("deleted")
+        elif change.old is None:
             self._count(change, "created")
         elif (
             view is not None
@@ -177,7 +237,11 @@ class _Recorder:
             self._count(change, "ready")
         self._measure()
 
+    def _count_event(self, what: str) -> None:
+        self.step_now["podEvents"][what] = self.step_now["podEvents"].get(what, 0) + 1
+
     def _count(self, change: Change, what: str) -> None:
+        self._count_event(what)
         owner = next(r["name"] for r in change.object["metadata"]["ownerReferences"])
         key = f"{self.sets.setdefault(owner, f'rs{len(self.sets) + 1}')}:{what}"
         self.step_now["podCounts"][key] = self.step_now["podCounts"].get(key, 0) + 1
@@ -188,6 +252,13 @@ class _Recorder:
         ready = sum(pod.ready for pod in staying)
         self.step_now["maxPods"] = max(self.step_now.get("maxPods", 0), len(staying))
         self.step_now["minReady"] = min(self.step_now.get("minReady", ready), ready)
+
+    def _left(self) -> list[dict[str, Any]]:
+        """What is there at the end of a step, as the scenarios about garbage note it."""
+        cluster = self.cluster
+        objects = [kind.partition("/")[2] for kind in KINDS.values() for _ in cluster.client.list(kind) if "/" in kind]
+        maps = [_owned(stored.object) for stored in cluster.client.list("ConfigMap")]
+        return [{"configmaps": maps}, {"left": {"pods": len(cluster.client.list("Pod")), "objects": objects}}]
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = {"replicaSets": {}}
@@ -216,6 +287,13 @@ def _shown(obj: Mapping[str, Any], counts: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def _owned(obj: Mapping[str, Any]) -> list[Any]:
+    metadata = obj["metadata"]
+    state = "deleting" if "deletionTimestamp" in metadata else "live"
+    owners = [reference["name"] for reference in metadata.get("ownerReferences") or ()]
+    return [metadata["name"], state, owners, metadata.get("finalizers") or []]
+
+
 def _conditions(status: Mapping[str, Any]) -> list[list[str]]:
     return sorted([c["type"], c["status"], c["reason"]] for c in status.get("conditions") or ())
 
@@ -239,15 +317,15 @@ def _compared(index: int, expected: Step, seen: Step) -> str | None:
             continue
         if key in ("maxPods", "minReady"):
             if not _within(key, wanted, seen, expected):
-                return f"step {index + 1}: {key} {seen.get(key)}, recorded {wanted}"
+                return f"step {index}: {key} {seen.get(key)}, recorded {wanted}"
         elif key == "observed":
             for entry in wanted:
-                if "kubectl-output" in entry and seen.get("observed") != [entry]:
-                    return f"step {index + 1}: kubectl {seen.get('observed')}, recorded {entry}"
+                if not {"pods-before", "pods-after"} & entry.keys() and entry not in seen["observed"]:
+                    return f"step {index}: observed {seen['observed']}, recorded {entry}"
         else:
             difference = _difference(key, wanted, seen.get(key))
             if difference is not None:
-                return f"step {index + 1}: {difference}"
+                return f"step {index}: {difference}"
     return None
 
 

@@ -30,7 +30,7 @@ def validate(new: Object, old: Object | None) -> list[Cause]:
     spec = new.get("spec") or {}
     seen: list[tuple[str, str]] = []
     for index, taint in enumerate(spec.get("taints", ())):
-        field = f"metadata.taints[{index}]"
+        field = f"spec.taints[{index}]"
         key, effect = taint.get("key", ""), taint.get("effect", "")
         out += [wording.invalid(f"{field}.key", key, text) for text in names.qualified_name(key)]
         out += [wording.invalid(f"{field}.value", taint["value"], m) for m in names.label_value(taint.get("value", ""))]

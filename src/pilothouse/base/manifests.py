@@ -86,6 +86,7 @@ class Manifests:
     findings: list[Finding] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Every file that was read, once."""
+    wanted: str = field(default="", repr=False)
     seen: dict[str, str] = field(default_factory=dict, repr=False)
     """Normalised path to path as read: a file given by name and through its folder is read once."""
 
@@ -95,9 +96,12 @@ class Manifests:
         return bool(self.objects or self.rule_files or self.scenarios or self.terraform)
 
 
-def load_paths(paths: Iterable[str], *, stdin: str | None = None) -> Manifests:
-    """Reads files and folders; `-` is standard input (`stdin` replaces it in tests). Never raises for what it reads."""
-    out = Manifests()
+def load_paths(paths: Iterable[str], *, stdin: str | None = None, wanted: str = "") -> Manifests:
+    """Reads files and folders; `-` is standard input (`stdin` replaces it). Never raises for what it reads.
+
+    wanted: parse only the documents whose text holds this word, e.g. to look for scenarios in a large folder.
+    """
+    out = Manifests(wanted=wanted)
     for path in paths:
         if path == "-":
             _read_text(out, "<stdin>", sys.stdin.read() if stdin is None else stdin, named=True)
@@ -211,6 +215,8 @@ def _read_text(out: Manifests, file: str, text: str, *, named: bool) -> None:
         if len(out.findings) - before >= limits.FINDINGS_PER_FILE:
             out.findings.append(manifest_errors.too_many_findings(file, first_line))
             break
+        if out.wanted not in chunk:
+            continue
         if len(chunk) > limits.YAML_DOCUMENT_BYTES:
             out.findings.append(manifest_errors.document_too_large(file, first_line))
             continue

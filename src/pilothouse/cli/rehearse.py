@@ -111,12 +111,10 @@ def requests(request: RehearseRequest) -> list[RehearseRequest]:
     """One request per scenario: the given one, or each that stands in the paths, or a made-up one."""
     import msgspec
 
-    from pilothouse.base.manifests import load_paths
+    from pilothouse.base.manifests import SCENARIO, load_paths
 
-    if request.scenario:
-        found = load_paths([request.scenario]).scenarios
-    else:
-        found = load_paths(request.paths, stdin=request.stdin).scenarios
+    paths = [request.scenario] if request.scenario else request.paths
+    found = load_paths(paths, stdin=request.stdin, wanted=SCENARIO).scenarios
     if len(found) < 2:
         return [request]
     return [msgspec.structs.replace(request, scenario=d.file, scenario_name=d.name) for d in found]

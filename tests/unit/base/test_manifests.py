@@ -207,3 +207,8 @@ def test_json_reads_as_json(value: object, ascii_only: bool) -> None:
     found = load_text(json.dumps(document, ensure_ascii=ascii_only))
     if "{{" not in str(value):
         assert [d.object for d in found.objects] == [document], found.findings
+
+
+def test_only_wanted_documents_are_parsed(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [\n---\n" + POD % "a" + "---\n" + POD % "b")
+    assert [d.name for d in load_paths([str(tmp_path)], wanted="name: b").objects] == ["b"]

@@ -26,6 +26,7 @@ _KEPT = (
 """What the server owns after creation: an update that leaves these out or changes them gets the stored ones."""
 
 _GENERATED_BASE = 63 - SUFFIX_LENGTH
+GENERATED_TRIES = 8
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 

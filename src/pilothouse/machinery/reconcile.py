@@ -129,8 +129,10 @@ class Worker:
                     self._queue[key] = None
         except TimeError:
             raise
-        except Exception as error:  # still the loop's edge: an object nobody can read must not stop the others
-            self._loop.report(Failure(self.controller.name, *own_key(change)[0], self._loop.clock.time(), error, 1, 0.0))
+        except Exception as error:  # still the loop's edge: an unreadable object must not stop the others
+            self._loop.report(
+                Failure(self.controller.name, *own_key(change)[0], self._loop.clock.time(), error, 1, 0.0)
+            )
 
     async def run(self) -> None:
         """Work until cancelled or the watch is closed."""

@@ -81,12 +81,12 @@ class WritePath:
         metadata = {
             k: v for k, v in given.items() if k not in ("resourceVersion", "uid", "deletionTimestamp", "selfLink")
         }
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = object_meta.generated_name(metadata["generateName"], self._identities.suffix())
         if not kind.namespaced:
             metadata.pop("namespace", None)
         elif not metadata.get("namespace"):
             metadata["namespace"] = "default"
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = self._free_name(kind, metadata.get("namespace", ""), metadata["generateName"])
         metadata["uid"] = self._identities.uid()
         metadata["creationTimestamp"] = self.now()
         if kind.strategy.generation:
@@ -94,6 +94,15 @@ class WritePath:
         else:
             metadata.pop("generation", None)
         return metadata
+
+    def _free_name(self, kind: Kind, namespace: str, prefix: str) -> str:
+        """A generated name, drawn again while it is taken: eight times in all, as since Kubernetes 1.30."""
+        name = ""
+        for _ in range(object_meta.GENERATED_TRIES):
+            name = object_meta.generated_name(prefix, self._identities.suffix())
+            if self.store.get(kind.name, namespace, name) is None:
+                break
+        return name
 
     # Update
 

@@ -40,6 +40,14 @@ def test_generated_names_are_unique_and_repeatable() -> None:
     assert all(name.startswith("x-") and len(name) == 7 for name in names)
 
 
+def test_a_generated_name_that_is_taken_is_drawn_again() -> None:
+    first, second = World(seed=7), World(seed=7)
+    nameless = {"metadata": {"generateName": "x-"}}
+    taken = first.write_path.create("ConfigMap", nameless)["metadata"]["name"]
+    second.write_path.create("ConfigMap", config(taken))
+    assert second.write_path.create("ConfigMap", nameless)["metadata"]["name"] != taken
+
+
 def test_long_generated_names_are_cut() -> None:
     made = World().write_path.create("ConfigMap", {"metadata": {"generateName": "x" * 80}})
     assert len(made["metadata"]["name"]) == 63

@@ -17,7 +17,6 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Final
 
 from pilothouse.base import quantity
@@ -50,6 +49,9 @@ class Findings:
 
     def __bool__(self) -> bool:
         return bool(self.unknown or self.decoding or self.causes)
+
+    def count(self) -> int:
+        return len(self.unknown) + len(self.decoding) + len(self.causes)
 
 
 class Node:
@@ -146,7 +148,7 @@ class Array(Node):
             if seen is not None:
                 return seen[1]
         item, plain, out = self.item, self.item.plain, None
-        before = len(found.unknown) + len(found.decoding) + len(found.causes)
+        before = found.count() if keep else 0
         for index, entry in enumerate(value):
             if entry.__class__ is plain:
                 continue
@@ -155,7 +157,7 @@ class Array(Node):
                 out = list(value) if out is None else out
                 out[index] = fitted
         out = value if out is None else out
-        if keep and len(found.unknown) + len(found.decoding) + len(found.causes) == before:
+        if keep and found.count() == before:
             _remember(self._seen, value, out)
         return out
 
@@ -218,9 +220,9 @@ class Record(Node):
             seen = self._seen.get(id(value))
             if seen is not None:
                 return seen[1]
-        before = len(found.unknown) + len(found.decoding) + len(found.causes)
+        before = found.count() if keep else 0
         out = self._fitted(value, path, found, keep, fields)
-        if keep and len(found.unknown) + len(found.decoding) + len(found.causes) == before:
+        if keep and found.count() == before:
             _remember(self._seen, value, out)
             if out is not value:
                 _remember(self._seen, out, out)
@@ -228,43 +230,40 @@ class Record(Node):
 
     def fit_changed(self, value: dict[str, Any], known: Mapping[str, Any], path: Path, found: Findings) -> Any:
         """Like `fit`, but fields that are the very same objects as in `known` are taken as fitting."""
-        return self._fitted(value, path, found, False, self.fields, known)
+        changed = {name: entry for name, entry in value.items() if known.get(name) is not entry}
+        fitted = self._fitted(changed, path, found, False, self.fields)
+        if fitted is changed:
+            return value
+        kept = {name: entry for name, entry in value.items() if name not in changed}
+        return {
+            **{name: default for name, default in self.fields.defaults.items() if name not in kept},
+            **kept,
+            **fitted,
+        }
 
-    def _fitted(
-        self,
-        value: dict[str, Any],
-        path: Path,
-        found: Findings,
-        keep: bool,
-        fields: Fields,
-        known: Mapping[str, Any] = MappingProxyType({}),
-    ) -> dict[str, Any]:
-        nodes, out = fields.nodes, None
+    def _fitted(self, value: dict[str, Any], path: Path, found: Findings, keep: bool, fields: Fields) -> dict[str, Any]:
+        plain, out = fields.plain, None
         for name, entry in value.items():
-            node = nodes.get(name)
-            if known and known.get(name) is entry:
+            if entry.__class__ is plain.get(name):
                 continue
+            node = fields.nodes.get(name)
             if node is None:
                 fitted = fields.unknown(name, entry, path, found)
-            elif entry.__class__ is node.plain:
-                continue
             elif entry is None:
-                fitted = entry if name in fields.nullable else None
-                if fitted is None and name not in fields.nullable:
-                    out = dict(value) if out is None else out
-                    del out[name]
-                continue
+                if name in fields.nullable:
+                    continue
+                fitted = None
             else:
                 fitted = node.fit(entry, (*path, name), found, keep)
                 if not fitted and name in fields.droppable and fitted.__class__ in (dict, list):
                     fitted = None
-            if fitted is not entry:
+            if fitted is not entry or entry is None:
                 out = dict(value) if out is None else out
                 if fitted is None:
                     del out[name]
                 else:
                     out[name] = fitted
-        if not fields.defaulted <= (value if out is None else out).keys():
+        if fields.defaulted and not fields.defaulted <= (value if out is None else out).keys():
             out = {**fields.defaults, **(value if out is None else out)}
         return value if out is None else out
 
@@ -276,7 +275,7 @@ class Fields:
     open: other fields are kept; lenient: wrong types are left to `constraints`.
     """
 
-    __slots__ = ("defaulted", "defaults", "droppable", "lenient", "nodes", "nullable", "open", "owner")
+    __slots__ = ("defaulted", "defaults", "droppable", "lenient", "nodes", "nullable", "open", "owner", "plain")
 
     def __init__(
         self,
@@ -290,6 +289,7 @@ class Fields:
         lenient: bool = False,
     ) -> None:
         self.nodes = dict(nodes)
+        self.plain = {name: node.plain for name, node in nodes.items()}
         self.owner = owner
         self.defaults = dict(defaults or {})
         self.defaulted = frozenset(self.defaults)

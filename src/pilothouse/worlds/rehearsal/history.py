@@ -79,6 +79,17 @@ class History:
         """A column of PER_SERVICE for one service."""
         return self._data[: self._rows, PER_SERVICE.index(name), self.services.index(service)]
 
+    def since(self, time_s: float) -> History:
+        """What was recorded after a moment (Unix seconds); costs begin at nothing there."""
+        first = int(np.searchsorted(self.world("time_s"), time_s + 1e-6, "right"))
+        out = History(self.services, self._edges_s, self._latency.shape[2])
+        out._rows = self._rows - first
+        out._world = {name: self.world(name)[first:] for name in WORLD}
+        if first and out._rows:
+            out._world["cost"] = out._world["cost"] - self.world("cost")[first - 1]
+        out._data, out._latency = self._data[first : self._rows], self._latency[first : self._rows]
+        return out
+
     def totals(self, service: str) -> dict[str, float]:
         """Sums over the run of the columns that count requests or CPU seconds."""
         counted = ("arrived", "served", "errors", "slow", "refused", "unrouted", "retried", "cpu_s")

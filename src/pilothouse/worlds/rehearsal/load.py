@@ -18,6 +18,8 @@ from pilothouse.worlds.rehearsal.spec import LoadSpec, SpecError, rate_per_s, se
 
 Floats = NDArray[np.float64]
 DAY_S = 86_400.0
+_RECENT = 16
+"""Moments whose rates are remembered: a step asks for the same ones up to three times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class LoadTable:
         self._peak_s = np.zeros(0)
         self._traces: dict[int, Trace] = {}
         self._changes: list[LoadChange] = []
+        self._recent: dict[float, Floats] = {}
         self.paced = np.zeros(0, dtype=bool)
 
     def add(self, spec: LoadSpec) -> int:
@@ -119,9 +122,18 @@ class LoadTable:
     def change(self, change: LoadChange) -> None:
         """An event; it counts from its own start time on."""
         self._changes.append(change)
+        self._recent.clear()
 
     def rates(self, at_s: float) -> Floats:
-        """Requests per second of every service at a moment (Unix seconds)."""
+        """Requests per second of every service at a moment (Unix seconds). The array is shared: do not change it."""
+        known = self._recent.get(at_s)
+        if known is None:
+            if len(self._recent) > _RECENT:
+                self._recent.clear()
+            known = self._recent[at_s] = self._evaluate(at_s)
+        return known
+
+    def _evaluate(self, at_s: float) -> Floats:
         if self._swing.any():
             angle = (at_s % DAY_S - self._peak_s) * (2 * math.pi / DAY_S)
             # Rounded, so that a processor whose cosine differs in the last bit offers the same load.

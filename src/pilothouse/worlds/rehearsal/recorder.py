@@ -166,8 +166,8 @@ class Recorder:
         width = max((len(le) for le in self._le), default=0)
         out = np.zeros((len(slots), width + 3))
         service = pods.service[slots]
-        for index in np.unique(service).tolist():
-            mine, le = service == index, self._le[index]
+        for index in np.unique(service).tolist() if len(self._le) > 1 else range(len(self._le)):
+            mine, le = service == index if len(self._le) > 1 else slice(None), self._le[index]
             rows = upto[mine]
             out[mine, : len(le)] = rows[:, le]
             out[mine, len(le)] = out[mine, len(le) + 2] = rows[:, -1]

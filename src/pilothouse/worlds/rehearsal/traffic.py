@@ -207,8 +207,11 @@ class Traffic:
     ) -> tuple[Counts, Counts, overload.Flow]:
         """Served and refused counts while backlogs exist; fractions are carried over, so that none is lost."""
         pods, slots = self.pods, layout.slots
-        flow = overload.step(before, expected, capacity, layout.queue)
-        refused = np.minimum(np.floor(flow.refused).astype(np.int64), arrived)
+        # What an overloaded pod meets are the requests that really came; an idle one follows its expected rate, whose
+        # noise the table has.
+        hot = (before > 0) | (expected > capacity)
+        flow = overload.step(before, np.where(hot, arrived, np.minimum(expected, capacity)), capacity, layout.queue)
+        refused = np.where(hot, np.minimum(np.floor(flow.refused).astype(np.int64), arrived), 0)
         through = arrived - refused + before - flow.backlog + pods.carry[slots]
         served = np.maximum(np.floor(through + 1e-9), 0.0).astype(np.int64)
         pods.carry[slots] = through - served

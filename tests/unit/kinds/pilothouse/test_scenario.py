@@ -222,6 +222,24 @@ def test_what_is_wrong_in_a_csv_has_its_line() -> None:
     assert [f.code for f in findings] == ["PH409"]
 
 
+def test_an_expectation_of_an_event_that_is_not_there_is_left_out() -> None:
+    out, findings = parsed((CASES / "what-does-not-fit.in").read_text(), shop())
+    assert [e.asked for e in out.expect] == [
+        "TooSlow fires within 5m of the fault",
+        "TooSlow never fires, without PodKill",
+    ]
+    assert [f.code for f in findings] == ["PH408", "PH410", "PH410"]
+
+
+def test_an_event_whose_file_is_missing_is_left_out() -> None:
+    (document,) = load_text(
+        HEAD + "  events: [{at: 1m, apply: {file: a.yaml}}, {at: 2m, apply: {file: b.yaml}}]\n"
+    ).scenarios
+    out, findings = read.parse(document, None, {"b.yaml": "x"}.get)
+    assert [e.at_s for e in out.events] == [120]
+    assert [f.code for f in findings] == ["PH409"]
+
+
 def test_without_manifests_a_scenario_declares_its_services() -> None:
     rules = inventory.of(load_text("groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]"))
     out, findings = parsed("  services: {front: {load: {base: 5rps}}}\n  expect: [{alert: {name: A}}]\n", rules)

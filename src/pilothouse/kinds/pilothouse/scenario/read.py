@@ -13,6 +13,7 @@ from typing import Literal, cast
 from pilothouse.base.errors import Finding, Place
 from pilothouse.base.manifests import Document
 from pilothouse.kinds.pilothouse.scenario import curve
+from pilothouse.kinds.pilothouse.scenario.agreement import agreeing
 from pilothouse.kinds.pilothouse.scenario.events import read_events
 from pilothouse.kinds.pilothouse.scenario.expectations import read_expectations
 from pilothouse.kinds.pilothouse.scenario.fields import Fields
@@ -21,7 +22,6 @@ from pilothouse.kinds.pilothouse.scenario.spec import (
     Arrivals,
     Cluster,
     Discipline,
-    Fault,
     Load,
     NodeGroup,
     Outputs,
@@ -80,17 +80,7 @@ def _spec(spec: Fields, name: str, inventory: Inventory | None, read_text: ReadT
         report=_outputs(spec),
     )
     spec.close()
-    _check_controls(spec, out)
-    return out
-
-
-def _check_controls(spec: Fields, out: ScenarioSpec) -> None:
-    kinds = list(dict.fromkeys(event.kind for event in out.events if isinstance(event, Fault)))
-    for expectation in out.expect:
-        if expectation.without and expectation.without not in kinds:
-            seen = f"the faults are: {', '.join(kinds)}" if kinds else "the scenario has no fault"
-            message = f"`without: {expectation.without}` leaves nothing out; {seen}"
-            spec.findings.append(Finding("PH410", message, expectation.at, "name the `kind` of a fault in `events:`"))
+    return agreeing(out, spec.findings, read_text)
 
 
 # --- cluster

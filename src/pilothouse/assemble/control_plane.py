@@ -1,0 +1,70 @@
+"""The control plane of any world: store, write path, client, events and controllers, built from the written lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pilothouse.assemble.kinds import KINDS, controllers, indexes
+from pilothouse.base.clock import Clock
+from pilothouse.base.entropy import Entropy
+from pilothouse.kinds.core.pod.scheduler import Scheduler
+from pilothouse.machinery.client import Client
+from pilothouse.machinery.events import EventRecorder
+from pilothouse.machinery.garbage import GarbageCollector
+from pilothouse.machinery.ports import MetricsReader
+from pilothouse.machinery.reconcile import Failure, Reconciler
+from pilothouse.machinery.write_path import WritePath
+from pilothouse.store.memory import Store
+
+
+@dataclass(slots=True)
+class Core:
+    """What exists before anything runs: objects can be read and written."""
+
+    clock: Clock
+    entropy: Entropy
+    store: Store
+    client: Client
+    events: EventRecorder
+
+
+def build_core(clock: Clock, entropy: Entropy) -> Core:
+    """An empty control plane without controllers."""
+    store = Store(indexes())
+    write_path = WritePath(store, KINDS, clock, entropy)
+    events = EventRecorder(clock)
+    return Core(clock, entropy, store, Client(write_path, {"Event": events}), events)
+
+
+class ControlPlane:
+    """The controllers, the scheduler and the garbage collector over a core. `failures` gets every failed reconcile."""
+
+    def __init__(self, core: Core, metrics: MetricsReader, on_failure: Callable[[Failure], None] | None = None) -> None:
+        self.core = core
+        self.scheduler = Scheduler(core.client, core.events, core.clock)
+        self.reconciler = Reconciler(
+            core.client, core.events, core.clock, controllers(core.client, metrics), on_failure=on_failure
+        )
+        self.garbage = GarbageCollector(core.client)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Starts everything, in order; the caller watches the tasks for broken invariants."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            *self.reconciler.start(),
+            loop.create_task(self.scheduler.run(), name="scheduler"),
+            self.garbage.start(),
+        ]
+        return self._tasks
+
+    async def stop(self) -> None:
+        """Ends everything after the key it is working on."""
+        self.scheduler.close()
+        self.garbage.close()
+        await self.reconciler.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

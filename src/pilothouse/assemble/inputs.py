@@ -1,0 +1,254 @@
+"""From the files a user pointed at to what a rehearsal needs: objects that can be written, rules, pools, a scenario.
+
+Everything that cannot be used becomes a finding with its place and a remedy; the rest goes on. Codes PH300-PH319.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pilothouse.assemble import made_up
+from pilothouse.assemble.control_plane import build_core
+from pilothouse.assemble.kinds import KINDS
+from pilothouse.base import manifests as manifest_files
+from pilothouse.base.actions import Object
+from pilothouse.base.clock import ManualClock
+from pilothouse.base.entropy import Entropy
+from pilothouse.base.errors import ApiError, Finding, Invalid, Place
+from pilothouse.base.manifests import Document, Manifests
+from pilothouse.engines.alerting.rule_file import parse_rule_groups
+from pilothouse.engines.alerting.rules import RuleGroup
+from pilothouse.kinds.pilothouse.scenario import default, inventory, read
+from pilothouse.kinds.pilothouse.scenario.spec import Assumed, ScenarioSpec
+from pilothouse.machinery.kind import Kind
+from pilothouse.report.model import RehearseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An object of the user's, the kind it is and where it stands."""
+
+    kind: Kind
+    document: Document
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Everything a run is built from. Read once, shared by all seeds, never changed after."""
+
+    manifests: Manifests
+    inventory: inventory.Inventory
+    scenario: ScenarioSpec
+    made_up: bool
+    objects: list[Placed] = field(default_factory=list)
+    groups: list[RuleGroup] = field(default_factory=list)
+    pools: list[object] = field(default_factory=list)
+    assumed: list[Assumed] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        """Is anything left to rehearse? A scenario alone is not: it needs a workload or rules to act on."""
+        return bool(self.groups) or any(placed.document.kind in inventory.WORKLOADS for placed in self.objects)
+
+    def counts(self) -> dict[str, int]:
+        """Objects by kind, in the order of first sight."""
+        return dict(Counter(placed.kind.kind for placed in self.objects))
+
+
+def read_inputs(request: RehearseRequest) -> Inputs:
+    """Reads all paths, the scenario given with --scenario and the files a scenario uses. Never raises for an input."""
+    scenario_document, manifests = _load(request)
+    found = inventory.of(manifests)
+    findings = list(manifests.findings)
+    if scenario_document is None:
+        scenario, assumed = default.scenario(found, request.duration_s)
+    else:
+        base = os.path.dirname(scenario_document.file)
+        scenario, scenario_findings = read.parse(scenario_document, found, lambda path: _read_text(base, path))
+        findings += scenario_findings
+        assumed = []
+        if request.duration_s is not None:
+            scenario = msgspec.structs.replace(scenario, duration_s=request.duration_s)
+    out = Inputs(manifests, found, scenario, made_up=scenario_document is None, assumed=assumed, findings=findings)
+    _objects(out)
+    _rules(out)
+    _pools(out)
+    _check_writes(out)
+    made_up.complete(out)
+    return out
+
+
+def _load(request: RehearseRequest) -> tuple[Document | None, Manifests]:
+    """The scenario document, if any, and the manifests of all paths and of what the scenario uses."""
+    paths = list(request.paths)
+    if request.scenario:
+        paths.append(request.scenario)
+    manifests = manifest_files.load_paths(paths, stdin=request.stdin)
+    given = [d for d in manifests.scenarios if os.path.normpath(d.file) == os.path.normpath(request.scenario)]
+    candidates = given if request.scenario else manifests.scenarios
+    if request.scenario_name:
+        candidates = [d for d in candidates if d.name == request.scenario_name]
+    if request.scenario and not given:
+        manifests.findings.append(
+            Finding("PH300", f"{request.scenario} holds no Scenario", Place(request.scenario), "see `kind: Scenario`")
+        )
+    if len(candidates) > 1:
+        names = ", ".join(f"{d.name} ({d.file})" for d in candidates)
+        manifests.findings.append(
+            Finding(
+                "PH300",
+                f"several scenarios were found: {names}; the first one is played",
+                candidates[1].place_of(),
+                "choose one with --scenario FILE",
+                "note" if not request.scenario else "warning",
+            )
+        )
+    scenario = candidates[0] if candidates else None
+    if scenario is not None:
+        _load_used(manifests, scenario)
+    return scenario, manifests
+
+
+def _load_used(manifests: Manifests, scenario: Document) -> None:
+    """Adds the files named in `spec.use`, relative to the scenario, unless they were read already."""
+    spec = scenario.object.get("spec")
+    use = spec.get("use") if isinstance(spec, dict) else None
+    folder = os.path.dirname(scenario.file)
+    paths = [os.path.normpath(os.path.join(folder, u)) for u in use or () if isinstance(u, str)]
+    if not paths:
+        return
+    seen = {os.path.normpath(f) for f in manifests.files}
+    more = manifest_files.load_paths(paths)
+    fresh = {f for f in more.files if os.path.normpath(f) not in seen}
+    manifests.objects += [d for d in more.objects if d.file in fresh]
+    manifests.rule_files += [d for d in more.rule_files if d.file in fresh]
+    manifests.alertmanagers += [d for d in more.alertmanagers if d.file in fresh]
+    manifests.terraform += [f for f in more.terraform if f in fresh]
+    manifests.files += [f for f in more.files if f in fresh]
+    manifests.findings += [f for f in more.findings if f.place.file in fresh or not f.place.file]
+
+
+def _read_text(folder: str, path: str) -> str | None:
+    try:
+        with open(os.path.join(folder, path), encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _objects(out: Inputs) -> None:
+    """Sorts documents into objects of known kinds and findings; a name given twice keeps the last, as apply does."""
+    seen: dict[tuple[str, str, str], int] = {}
+    for document in out.manifests.objects:
+        kind = KINDS.of_type(document.api_version, document.kind)
+        if kind is None:
+            out.findings.append(_unknown(document))
+            continue
+        key = (kind.name, document.namespace, document.name)
+        if key in seen:
+            first = out.objects[seen[key]].document
+            out.findings.append(
+                Finding(
+                    "PH302",
+                    f"{document.kind} {document.name} is also written at {first.place_of()}; the later one is used",
+                    document.place_of(("metadata", "name")),
+                    "keep one of the two",
+                    "warning",
+                )
+            )
+            out.objects[seen[key]] = Placed(kind, document)
+            continue
+        seen[key] = len(out.objects)
+        out.objects.append(Placed(kind, document))
+
+
+def _unknown(document: Document) -> Finding:
+    other = [k.api_version for k in KINDS if k.kind == document.kind]
+    if other:
+        message = f"{document.kind} is served as {', '.join(other)}, not as {document.api_version}"
+        return Finding("PH301", message, document.place_of(("apiVersion",)), f"write apiVersion: {other[0]}", "warning")
+    return Finding(
+        "PH301",
+        f"{document.api_version} {document.kind} is not a kind that can be rehearsed yet; it is left out",
+        document.place_of(("kind",)),
+        "nothing to do if it does not matter here; docs/kinds lists what is known",
+        "warning",
+    )
+
+
+def _rules(out: Inputs) -> None:
+    documents = [p.document for p in out.objects if p.kind.kind == "PrometheusRule"] + out.manifests.rule_files
+    for document in documents:
+        groups, findings = parse_rule_groups(document.object, document.place_of)
+        out.groups += groups
+        out.findings += findings
+
+
+def _pools(out: Inputs) -> None:
+    files = list(out.manifests.terraform)
+    named = out.scenario.cluster.terraform
+    if named:
+        path = os.path.normpath(os.path.join(os.path.dirname(out.scenario.at.file), named))
+        files = [path] + [f for f in files if os.path.normpath(f) != path]
+    for path in files:
+        text = _read_text("", path)
+        if text is None:
+            out.findings.append(Finding("PH303", f"{path} cannot be read", Place(path), "check the path"))
+            continue
+
+
+_EARLY = ("Namespace", "ServiceAccount", "ConfigMap", "Secret", "Service", "PodDisruptionBudget")
+
+
+def in_order(inputs: Inputs) -> list[Object]:
+    """All objects of a run: what is made up, then the user's, namespaces and configuration before workloads."""
+    own = sorted(inputs.objects, key=lambda p: _EARLY.index(p.kind.kind) if p.kind.kind in _EARLY else len(_EARLY))
+    namespaces = [p.document.object for p in own if p.kind.kind == "Namespace"]
+    rest = [p.document.object for p in own if p.kind.kind != "Namespace"]
+    return [*namespaces, *made_up.objects(inputs), *rest]
+
+
+def _check_writes(out: Inputs) -> None:
+    """Writes everything once into a scratch store: what the write path refuses becomes a finding and is left out."""
+    write_path = build_core(ManualClock(), Entropy(0)).client.write_path
+    for obj in made_up.objects(out):
+        kind = KINDS.of_object(obj)
+        assert kind is not None, obj["kind"]
+        write_path.create(kind.name, obj)
+    refused = []
+    for placed in sorted(out.objects, key=lambda p: p.kind.kind != "Namespace"):
+        document = placed.document
+        try:
+            out.findings += [_dropped(document, path) for path in write_path.inspect(placed.kind.name, document.object).unknown]
+            write_path.create(placed.kind.name, document.object)
+        except Invalid as error:
+            refused.append(placed)
+            out.findings += [_refused(document, f"{c.field}: {c.message}", c.field) for c in error.causes]
+        except ApiError as error:
+            refused.append(placed)
+            out.findings.append(_refused(document, error.message, "metadata.name"))
+    out.objects = [p for p in out.objects if p not in refused]
+
+
+def _refused(document: Document, message: str, field: str) -> Finding:
+    return Finding(
+        "PH307",
+        f"{document.kind} {document.name} is refused, as the API server would: {message}",
+        document.place_of_field(field),
+        "correct the value; the object is left out until then",
+    )
+
+
+def _dropped(document: Document, field: str) -> Finding:
+    return Finding(
+        "PH308",
+        f"{document.kind} {document.name}: unknown field {field!r} is dropped, as the API server would",
+        document.place_of_field(field),
+        "check the spelling and the indentation",
+        "warning",
+    )

@@ -1,0 +1,73 @@
+"""Every kind Pilothouse knows and every controller it runs, as two written lists. Adding a kind is one line here."""
+
+from __future__ import annotations
+
+from pilothouse.kinds.apps.deployment import controller as deployment
+from pilothouse.kinds.apps.deployment.kind import KIND as DEPLOYMENT
+from pilothouse.kinds.apps.replicaset import controller as replicaset
+from pilothouse.kinds.apps.replicaset.kind import KIND as REPLICASET
+from pilothouse.kinds.autoscaling.horizontalpodautoscaler import controller as horizontalpodautoscaler
+from pilothouse.kinds.autoscaling.horizontalpodautoscaler.kind import KIND as HORIZONTALPODAUTOSCALER
+from pilothouse.kinds.core.configmap.kind import KIND as CONFIGMAP
+from pilothouse.kinds.core.event.kind import KIND as EVENT
+from pilothouse.kinds.core.namespace import controller as namespace
+from pilothouse.kinds.core.namespace.kind import KIND as NAMESPACE
+from pilothouse.kinds.core.node.kind import KIND as NODE
+from pilothouse.kinds.core.pod.kind import KIND as POD
+from pilothouse.kinds.core.secret.kind import KIND as SECRET
+from pilothouse.kinds.core.service.kind import KIND as SERVICE
+from pilothouse.kinds.core.serviceaccount.kind import KIND as SERVICEACCOUNT
+from pilothouse.kinds.discovery.endpointslice import controller as endpointslice
+from pilothouse.kinds.discovery.endpointslice.kind import KIND as ENDPOINTSLICE
+from pilothouse.kinds.monitoring.prometheusrule.kind import KIND as PROMETHEUSRULE
+from pilothouse.kinds.monitoring.servicemonitor.kind import KIND as SERVICEMONITOR
+from pilothouse.kinds.pilothouse.scenario.kind import KIND as SCENARIO
+from pilothouse.kinds.policy.poddisruptionbudget import controller as poddisruptionbudget
+from pilothouse.kinds.policy.poddisruptionbudget.kind import KIND as PODDISRUPTIONBUDGET
+from pilothouse.machinery.client import Client
+from pilothouse.machinery.kind import Kinds
+from pilothouse.machinery.ports import MetricsReader
+from pilothouse.machinery.reconcile import Controller
+from pilothouse.store.memory import IndexFunction
+
+KINDS = Kinds(
+    [
+        NAMESPACE,
+        NODE,
+        POD,
+        SERVICE,
+        CONFIGMAP,
+        SECRET,
+        SERVICEACCOUNT,
+        EVENT,
+        DEPLOYMENT,
+        REPLICASET,
+        HORIZONTALPODAUTOSCALER,
+        PODDISRUPTIONBUDGET,
+        ENDPOINTSLICE,
+        PROMETHEUSRULE,
+        SERVICEMONITOR,
+        SCENARIO,
+    ]
+)
+
+
+def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
+    """The controllers of a cluster, in the order in which their tasks start."""
+    return [
+        namespace.NamespaceController(),
+        deployment.DeploymentController(client),
+        replicaset.ReplicaSetController(client),
+        endpointslice.EndpointSliceController(client),
+        poddisruptionbudget.BudgetController(client),
+        horizontalpodautoscaler.HorizontalController(metrics),
+    ]
+
+
+def indexes() -> dict[str, dict[str, IndexFunction]]:
+    """{kind: {index: function}} that the controllers read by; two that ask for the same index share it."""
+    out: dict[str, dict[str, IndexFunction]] = {}
+    for module in (deployment, replicaset, endpointslice, poddisruptionbudget, horizontalpodautoscaler):
+        for kind, functions in module.INDEXES.items():
+            out.setdefault(kind, {}).update(functions)
+    return out

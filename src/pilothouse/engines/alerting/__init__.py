@@ -11,7 +11,8 @@ Reads PromQL through `engines.promql` and stores results in an `engines.tsdb` da
 | --- | --- |
 | `rules`, `rule_file`, `dependencies` | what a rule is, how it is read and checked, who reads whose result |
 | `lifecycle` | the states of one alert as a table |
-| `evaluation`, `outputs`, `observation`, `restoration` | a group at one time, its series, a span at once, after a restart |
+| `evaluation`, `outputs`, `observation`, `restoration` | a group at one time, its series, a span, after a restart |
+| `outbox` | what a transition tells Alertmanager |
 | `gotemplate/`, `humanize`, `expansion` | Go's text/template, Prometheus' number forms and functions |
 | `alertmanager/` | routing, grouping, inhibition, silences, time intervals, notifications |
 | `unittests`, `series_notation` | promtool's rule unit-test files |

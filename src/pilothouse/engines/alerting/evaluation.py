@@ -37,6 +37,9 @@ class Transition:
     annotations: Labels
     place: Place
     reason: str = ""
+    expr: str = ""
+    fired_at_ms: int | None = None
+    """Since when it fires, or fired until now; None when it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +263,18 @@ class GroupState:
                 if not samples and not state.output.live and isinstance(state, RecordingState):
                     state.health, state.last_error = "ok", ""
                     continue
-                stored += self._apply(state, samples, db, time_ms, transitions)
+                stored += self.apply(state, samples, db, time_ms, transitions)
             except (QueryError, EvaluationFailed, LimitExceeded) as error:
-                errors.append(self._failed(state, index, str(error)))
+                errors.append(self.failed(state, index, str(error)))
         self.last_ms = time_ms
         return Evaluation(time_ms, tuple(transitions), tuple(errors), stored)
 
-    def _failed(self, state: RuleState, index: int, message: str) -> RuleError:
+    def failed(self, state: RuleState, index: int, message: str) -> RuleError:
+        """Keeps the error as the rule's last and gives it as a value."""
         state.health, state.last_error = "err", message
         return RuleError(self.group.name, state.rule.name, index, message, state.rule.place)
 
-    def _apply(
+    def apply(
         self, state: RuleState, samples: Sequence[Sample], db: Database, time_ms: int, transitions: list[Transition]
     ) -> int:
         """Takes one rule's samples in and stores the results; returns how many."""
@@ -343,6 +347,8 @@ class GroupState:
             annotations=state.annotations_of(alert, context),
             place=state.rule.place,
             reason=reason,
+            expr=state.rule.expr,
+            fired_at_ms=alert.fired_at_ms,
         )
 
     def context(self, db: Database, time_ms: int) -> TemplateContext:

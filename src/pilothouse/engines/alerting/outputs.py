@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from pilothouse.engines.tsdb import ABSENT, STALE, Database, Frame, Labels, Outcome
+from pilothouse.engines.tsdb import ABSENT, STALE, Database, Frame, Labels, Outcome, is_absent
 
 DORMANT_COLUMNS = 256
 """Columns without a live series that are kept for their return; beyond it they are retired, or churn would widen rows for ever."""
@@ -59,6 +60,43 @@ class RuleOutput:
         self._last_ms, self._live = time_ms, live
         if len(self._columns) > DORMANT_COLUMNS + 2 * len(live):
             self._retire_dormant(frame)
+        return ""
+
+    def write_block(
+        self,
+        database: Database,
+        times_ms: npt.NDArray[np.int64],
+        labels: Sequence[Labels],
+        present: npt.NDArray[np.bool_],
+        values: npt.NDArray[np.float64],
+    ) -> str:
+        """Many rows at once, as `write` would have written them one after another; returns what it would.
+
+        present and values are [series, time]; no label set may occur twice. Rows without anything to say are left out.
+        """
+        filled = np.flatnonzero(present.any(axis=0))
+        if not len(filled) and not self._live:
+            return ""
+        frame = self._frame_of(database)
+        if self._last_ms is not None and int(times_ms[0]) <= self._last_ms:
+            return Outcome.OUT_OF_ORDER.value
+        for one in labels:
+            if one not in self._columns:
+                self._columns[one] = frame.add(one)
+        block = np.full((len(times_ms), frame.width), ABSENT)
+        for one, column in self._live.items():
+            if one not in labels:
+                block[0, column] = STALE
+        for row, one in enumerate(labels):
+            here = present[row]
+            cells = block[:, self._columns[one]]
+            before = np.concatenate(([one in self._live], here[:-1]))
+            cells[before & ~here] = STALE
+            cells[here] = values[row, here]
+        said = ~is_absent(block).all(axis=1)
+        frame.extend(times_ms[said], block[said])
+        self._last_ms = int(times_ms[said][-1])
+        self._live = {one: self._columns[one] for row, one in enumerate(labels) if present[row, -1]}
         return ""
 
     def end(self, database: Database, time_ms: int) -> None:

@@ -87,7 +87,9 @@ _ITEM = re.compile(
     rf"(?:(?P<blank>_)|(?P<stale>stale)|(?P<value>[+-]?{_NUMBER})(?P<step>[+-]{_NUMBER})?)"
     r"(?:x(?P<times>[0-9]+))?(?=\s|$)",
 )
-_HISTOGRAM = re.compile(r"\{\{(?P<body>.*?)\}\}(?:(?P<sign>[+-])\{\{(?P<step>.*?)\}\})?(?:x(?P<times>[0-9]+))?(?=\s|$)", re.S)
+_HISTOGRAM = re.compile(
+    r"\{\{(?P<body>.*?)\}\}(?:(?P<sign>[+-])\{\{(?P<step>.*?)\}\})?(?:x(?P<times>[0-9]+))?(?=\s|$)", re.S
+)
 
 
 def parse_series(series: str, values: str) -> tuple[Labels, list[Value]]:

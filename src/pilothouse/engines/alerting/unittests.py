@@ -243,7 +243,8 @@ class TestGroup:
         for state in states:
             evaluation = state.evaluate(self.database, self.start_ms + at)
             self.evaluation_errors.extend(
-                f"    rule: {e.rule}, time: {_go_duration(self.start_ms + at)}, err: {e.message}" for e in evaluation.errors
+                f"    rule: {e.rule}, time: {_go_duration(self.start_ms + at)}, err: {e.message}"
+                for e in evaluation.errors
             )
 
     def _groups(self) -> list[RuleGroup]:

@@ -81,7 +81,9 @@ class _Reader:
         for key, what in (("mute_time_intervals", "mute time interval"), ("time_intervals", "time interval")):
             self._read_intervals(document, key, what)
         route = self._root(document)
-        rules = [self._inhibit_rule(e, ("inhibit_rules", i)) for i, e in enumerate(self._list(document, "inhibit_rules", ()))]
+        rules = [
+            self._inhibit_rule(e, ("inhibit_rules", i)) for i, e in enumerate(self._list(document, "inhibit_rules", ()))
+        ]
         if route is None:
             return None
         return Config(
@@ -103,7 +105,9 @@ class _Reader:
             if not name:
                 self.say("PH265", "missing name in receiver", path, "Give the receiver a name that routes can use.")
             elif name in self.receivers:
-                self.say("PH265", f"notification config name {quoted(name)} is not unique", path, "Rename one of the two.")
+                self.say(
+                    "PH265", f"notification config name {quoted(name)} is not unique", path, "Rename one of the two."
+                )
             else:
                 self.receivers[name] = Receiver(name, tuple(self._integrations(entry, path)), self.where(path))
 
@@ -168,7 +172,9 @@ class _Reader:
             entry = {k: v for k, v in entry.items() if k not in ("match", "match_re", "matchers")}
         for key, what in (("mute_time_intervals", "mute"), ("active_time_intervals", "active")):
             if entry.get(key):
-                self.say("PH264", f"root route must not have any {what} time intervals", path, "Move them to a child route.")
+                self.say(
+                    "PH264", f"root route must not have any {what} time intervals", path, "Move them to a child route."
+                )
                 entry = {k: v for k, v in entry.items() if k != key}
         return self._route(entry, path, _Inherited(), None)
 
@@ -181,7 +187,9 @@ class _Reader:
         matchers = self._matchers(entry, path, "match", "match_re", "matchers")
         receiver = text_of(entry.get("receiver")) or parent.receiver
         if receiver not in self.receivers:
-            self.say("PH264", f"undefined receiver {quoted(receiver)} used in route", path, "Define it under `receivers`.")
+            self.say(
+                "PH264", f"undefined receiver {quoted(receiver)} used in route", path, "Define it under `receivers`."
+            )
         mute, active = (
             tuple(text_of(n) for n in self._list(entry, key, path))
             for key in ("mute_time_intervals", "active_time_intervals")
@@ -282,7 +290,9 @@ class _Reader:
     def _unknown(self, entry: Mapping[str, Any], known: Sequence[str], owner: str, path: Path) -> None:
         for key in entry:
             if key not in known:
-                self.say("PH261", f"field {key} not found in type {owner}", (*path, key), f"Known here: {', '.join(known)}.")
+                self.say(
+                    "PH261", f"field {key} not found in type {owner}", (*path, key), f"Known here: {', '.join(known)}."
+                )
 
     def _list(self, entry: Mapping[str, Any], key: str, path: Path) -> Sequence[Any]:
         value = entry.get(key)

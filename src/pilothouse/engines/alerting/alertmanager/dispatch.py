@@ -129,7 +129,9 @@ class AlertmanagerState:
         group = self._groups.get((route.id, labels))
         if group is None:
             if len(self._groups) >= GROUPS_LIMIT:
-                self._note(now_ms, alert.labels, route.receiver, route.key, "waiting", "too many aggregation groups", route)
+                self._note(
+                    now_ms, alert.labels, route.receiver, route.key, "waiting", "too many aggregation groups", route
+                )
                 return
             self._count += 1
             group = self._groups[route.id, labels] = _Group(self._count, route, labels, 0)
@@ -233,7 +235,16 @@ class AlertmanagerState:
         shown = tuple(_notified(a, now_ms) for a in sent)
         return [
             Notification(
-                now_ms, route.receiver, integration, group.key, group.labels, route.id, route.labels, reason, shown, route.place
+                now_ms,
+                route.receiver,
+                integration,
+                group.key,
+                group.labels,
+                route.id,
+                route.labels,
+                reason,
+                shown,
+                route.place,
             )
         ]
 
@@ -284,7 +295,12 @@ class AlertmanagerState:
 
     def unnotified(self, now_ms: int) -> list[Held]:
         """Every firing alert that something keeps from being told, in alert order, per route."""
-        held = [h for labels in sorted(self.alerts) if not self.alerts[labels].resolved_at(now_ms) for h in self.why(labels, now_ms)]
+        held = [
+            h
+            for labels in sorted(self.alerts)
+            if not self.alerts[labels].resolved_at(now_ms)
+            for h in self.why(labels, now_ms)
+        ]
         return [h for h in held if h.kind != "notified"]
 
     def groups(self) -> list[tuple[Route, Labels, Mapping[Labels, HeldAlert]]]:
@@ -296,7 +312,9 @@ def _overlap(known: HeldAlert, incoming: HeldAlert) -> bool:
     """Whether two messages speak of one life of the alert (provider/mem): their spans touch."""
     known_end = known.ends_at_ms
     incoming_end = incoming.ends_at_ms
-    starts_inside = incoming.starts_at_ms >= known.starts_at_ms and (known_end is None or incoming.starts_at_ms < known_end)
+    starts_inside = incoming.starts_at_ms >= known.starts_at_ms and (
+        known_end is None or incoming.starts_at_ms < known_end
+    )
     ends_inside = incoming_end is None or incoming_end > known.starts_at_ms
     before_end = known_end is None or incoming_end is None or incoming_end < known_end
     return starts_inside or (ends_inside and before_end)

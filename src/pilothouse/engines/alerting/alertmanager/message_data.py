@@ -183,7 +183,10 @@ def message_functions(now_ms: int) -> dict[str, Function]:
     shared = template_functions(TemplateContext())
     return {
         **BUILTINS,
-        **{name: shared[name] for name in ("toUpper", "toLower", "match", "reReplaceAll", "humanizeDuration", "safeHtml")},
+        **{
+            name: shared[name]
+            for name in ("toUpper", "toLower", "match", "reReplaceAll", "humanizeDuration", "safeHtml")
+        },
         "title": Function(_capitalized, ("string",)),
         "trimSpace": Function(lambda text: text.strip(), ("string",)),
         "join": Function(_join, ("string", "any")),
@@ -273,7 +276,12 @@ def _default_texts() -> dict[str, str]:
         "pagerduty.default.client", "victorops.default.monitoring_tool", "rocketchat.default.alias",
         "mattermost.default.username",
     )  # fmt: skip
-    for group, text in ((subjects, "{{ defaultSubject . }}"), (bodies, _ANNOTATED), (links, _LINK), (names, "Alertmanager")):
+    for group, text in (
+        (subjects, "{{ defaultSubject . }}"),
+        (bodies, _ANNOTATED),
+        (links, _LINK),
+        (names, "Alertmanager"),
+    ):
         texts |= dict.fromkeys(group, text)
     texts["pagerduty.default.instances"] = "{{ defaultAlertList . }}"
     texts["mattermost.default.color"] = _COLOUR

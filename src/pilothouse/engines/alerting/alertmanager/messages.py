@@ -85,7 +85,9 @@ class Renderer:
         target = text_of(settings.get("channel")) or text_of(settings.get("api_url"))
         return Message("slack", self.templates.expand(target, data, notification.time_ms), shown)
 
-    def _slack_parts(self, attachment: dict[str, Any], settings: Mapping[str, Any], data: GoStruct, now_ms: int) -> None:
+    def _slack_parts(
+        self, attachment: dict[str, Any], settings: Mapping[str, Any], data: GoStruct, now_ms: int
+    ) -> None:
         def each(entry: Mapping[str, Any], *keys: str) -> dict[str, Any]:
             return {k: self.templates.expand(text_of(entry.get(k)), data, now_ms) for k in keys if entry.get(k)}
 

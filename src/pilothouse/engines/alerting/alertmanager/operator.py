@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
-_KINDS = {"msteamsConfigs": "msteams_configs", "msteamsv2Configs": "msteamsv2_configs", "opsgenieConfigs": "opsgenie_configs"}
+_KINDS = {
+    "msteamsConfigs": "msteams_configs",
+    "msteamsv2Configs": "msteamsv2_configs",
+    "opsgenieConfigs": "opsgenie_configs",
+}
 _FIELDS = {"apiURL": "api_url", "titleLink": "title_link", "url": "url"}
 
 
@@ -70,7 +74,10 @@ def _route(route: Mapping[str, Any], prefix: str) -> dict[str, Any]:
             out[ours] = route[theirs]
     if route.get("matchers"):
         out["matchers"] = [_matcher(m) for m in route["matchers"]]
-    for ours, theirs in (("mute_time_intervals", "muteTimeIntervals"), ("active_time_intervals", "activeTimeIntervals")):
+    for ours, theirs in (
+        ("mute_time_intervals", "muteTimeIntervals"),
+        ("active_time_intervals", "activeTimeIntervals"),
+    ):
         if route.get(theirs):
             out[ours] = [f"{prefix}/{name}" for name in route[theirs]]
     if route.get("routes"):

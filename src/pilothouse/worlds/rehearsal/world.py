@@ -123,6 +123,7 @@ class RehearsalWorld:
         self._waiting: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._sampled_s = self._offset_s + self._done_s
         self._answers: dict[int, bool] = {}
         self._fault_timers: dict[int, asyncio.TimerHandle] = {}
         self._wire()
@@ -142,8 +143,9 @@ class RehearsalWorld:
 
     async def stop(self) -> None:
         """Ends all tasks of this world; the history stays."""
-        self._stopping = True
         self._catch_up()
+        self._after_step()
+        self._stopping = True
         for handle in self._fault_timers.values():
             handle.cancel()
         self._wake()
@@ -213,11 +215,16 @@ class RehearsalWorld:
             self.traffic.advance(self._offset_s + started, self._offset_s + end_s)
 
     def _after_step(self) -> None:
+        """What follows a step: memory, health checks, and the samples that are due (once, also when steps end
+        together)."""
         now_unix_s = self._offset_s + self._done_s
+        if now_unix_s == self._sampled_s:
+            return
         if self.traffic.overfull is not None:
             slots, self.traffic.overfull = self.traffic.overfull, None
             self.kubelet.out_of_memory(slots)
         self._ask_probes()
+        self._sampled_s = now_unix_s
         if _on_mark(now_unix_s, RESOLUTION_S):
             self.metrics.sample(now_unix_s)
         if _on_mark(now_unix_s, self._scrape_s):

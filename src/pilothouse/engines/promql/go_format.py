@@ -6,14 +6,14 @@ import math
 
 
 def general(value: float) -> str:
-    """Shortest digits that read back as the value; an exponent below 1e-4 and from 1e21 on."""
+    """Shortest digits that read back as the value; an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     digits, exponent = _digits(value)
     sign = "-" if math.copysign(1.0, value) < 0 else ""
-    if value != 0 and (exponent < -4 or exponent >= 21):
+    if value != 0 and (exponent < -4 or exponent >= 6):
         mantissa = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
         return f"{sign}{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     if exponent < 0:

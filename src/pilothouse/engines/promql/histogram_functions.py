@@ -7,14 +7,16 @@ upstream).
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import numpy as np
 
-from pilothouse.engines.promql import ast, classic_histogram
+from pilothouse.engines.promql import ast, classic_histogram, histogram_shape
 from pilothouse.engines.promql.classic_histogram import Buckets, Forced
 from pilothouse.engines.promql.functions import grid_of, scalar_of
 from pilothouse.engines.promql.go_format import general
 from pilothouse.engines.promql.grid import Columns, Floats, Grid, Ints, Memo, merge_columns
+from pilothouse.engines.promql.histogram import FloatHistogram
 from pilothouse.engines.promql.run import Node, Run
 from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, label_value, with_label
 
@@ -38,6 +40,7 @@ class BucketReader:
         floats = grid.float_presence()
         for column, name, le in found.bad:
             if floats is None or floats[:, column].any():
+                # Native histograms need no bucket label.
                 text = f'bucket label "le" is missing or has a malformed value of "{le}"'
                 text += f' for metric name "{name}"' if name else ""
                 run.annotations.warn(text, self.expr.span[0])
@@ -73,7 +76,45 @@ def quantile_grid(run: Run, times: Ints, grid: Grid, q: Floats, reader: BucketRe
     classic, forced = classic_histogram.quantiles(buckets, grid, q)
     if forced:
         _note_forced(run, times, buckets, forced, reader.expr)
-    return classic
+    if grid.histograms is None:
+        return classic
+    return with_native(run, grid, classic, reader.expr, lambda step, h: histogram_shape.quantile(float(q[step]), h))
+
+
+def with_native(
+    run: Run, grid: Grid, classic: Grid, expr: ast.Expr, ask: Callable[[int, FloatHistogram], tuple[float, str]]
+) -> Grid:
+    """The answers for classic histograms with those for native ones beside them."""
+    assert grid.histograms is not None
+    masked = grid.histogram_mask()
+    used = np.flatnonzero(masked.any(axis=0))
+    values = np.zeros((grid.steps, len(used)))
+    here = masked[:, used].copy()
+    old = classic.presence().copy()
+    classics = {labels: column for column, labels in enumerate(classic.columns.labels)}
+    for place, column in enumerate(used.tolist()):
+        labels = grid.columns.labels[column]
+        twin = classics.get(labels)
+        name = label_value(labels, METRIC_NAME)
+        for step in np.flatnonzero(here[:, place]).tolist():
+            if twin is not None and old[step, twin]:
+                text = "vector contains a mix of classic and native histograms"
+                run.annotations.warn(text + (f' for metric name "{name}"' if name else ""), expr.span[0])
+                old[step, twin] = here[step, place] = False
+                continue
+            values[step, place], note = ask(step, grid.histograms[step, column])
+            if note:
+                run.annotations.info(note + (f' for metric name "{name}"' if name else ""), expr.span[0])
+    labels_of = [*classic.columns.labels, *(grid.columns.labels[column] for column in used.tolist())]
+    everything = Grid(
+        Columns(labels_of), np.concatenate([classic.values, values], axis=1), np.concatenate([old, here], axis=1)
+    )
+    places: dict[Labels, int] = {}
+    target = np.array([places.setdefault(one, len(places)) for one in labels_of], dtype=np.int64)
+    drop = np.ones(len(places), dtype=np.bool_)
+    if len(places) == len(labels_of):
+        return everything.with_columns(Columns(labels_of, drop))
+    return merge_columns(list(places), target, everything, drop)
 
 
 def _note_forced(run: Run, times: Ints, buckets: Buckets, forced: list[tuple[Ints, Forced]], expr: ast.Expr) -> None:
@@ -145,4 +186,38 @@ class HistogramFraction:
     def evaluate(self, run: Run, times: Ints) -> Grid:
         lower, upper = scalar_of(self.lower, run, times), scalar_of(self.upper, run, times)
         grid = grid_of(self.inner, run, times)
-        return classic_histogram.fractions(self.reader.read(run, grid), grid, lower, upper)
+        if len(grid.columns) == 0:
+            return grid
+        classic = classic_histogram.fractions(self.reader.read(run, grid), grid, lower, upper)
+        if grid.histograms is None:
+            return classic
+
+        def ask(step: int, histogram: FloatHistogram) -> tuple[float, str]:
+            return histogram_shape.fraction(float(lower[step]), float(upper[step]), histogram)
+
+        return with_native(run, grid, classic, self.reader.expr, ask)
+
+
+_READINGS: dict[str, Callable[[FloatHistogram], float]] = {
+    "histogram_count": lambda histogram: histogram.count,
+    "histogram_sum": lambda histogram: histogram.sum,
+    "histogram_avg": lambda histogram: histogram.sum / histogram.count if histogram.count else float("nan"),
+    "histogram_stdvar": histogram_shape.variance,
+    "histogram_stddev": lambda histogram: float(np.sqrt(histogram_shape.variance(histogram))),
+}
+
+
+class HistogramReading:
+    """histogram_count, _sum, _avg, _stddev and _stdvar: one number of each native histogram; floats are passed over."""
+
+    def __init__(self, name: str, inner: Node) -> None:
+        self.read, self.inner = _READINGS[name], inner
+
+    def evaluate(self, run: Run, times: Ints) -> Grid:
+        grid = grid_of(self.inner, run, times)
+        masked = grid.histogram_mask()
+        values = np.zeros(grid.values.shape)
+        for cell in zip(*(index.tolist() for index in np.nonzero(masked))):
+            assert grid.histograms is not None
+            values[cell] = self.read(grid.histograms[cell])
+        return Grid(grid.columns.dropping_names(), values, masked)

@@ -33,7 +33,12 @@ from pilothouse.engines.promql.functions import (
     sort_order,
 )
 from pilothouse.engines.promql.grid import Floats, Grid, Ints, Text, merge_columns
-from pilothouse.engines.promql.histogram_functions import HistogramFraction, HistogramQuantile, HistogramQuantiles
+from pilothouse.engines.promql.histogram_functions import (
+    HistogramFraction,
+    HistogramQuantile,
+    HistogramQuantiles,
+    HistogramReading,
+)
 from pilothouse.engines.promql.info import Info
 from pilothouse.engines.promql.label_functions import LabelJoin, LabelReplace
 from pilothouse.engines.promql.limits import DEFAULT_LOOKBACK_MS, DEFAULT_SUBQUERY_STEP_MS, MAX_STEPS
@@ -349,6 +354,8 @@ def _plain_call(expr: ast.Call, nodes: list[Node]) -> Node:
             return HistogramQuantile(expr, nodes[0], nodes[1])
         case "histogram_fraction":
             return HistogramFraction(expr, nodes[0], nodes[1], nodes[2])
+        case "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar":
+            return HistogramReading(expr.name, nodes[0])
         case "info":
             return Info(expr, nodes[0])
     raise EvalError(f"{expr.name}() is not evaluated")

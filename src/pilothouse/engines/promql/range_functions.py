@@ -7,18 +7,21 @@ timestamps, and `anchored`/`smoothed` selectors, are evaluated window by window 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
 
 from pilothouse.engines.promql import ast, over_time, rates
 from pilothouse.engines.promql.errors import EvalError
+from pilothouse.engines.promql.extended_range import extended_window
 from pilothouse.engines.promql.functions import absent_labels, scalar_of
 from pilothouse.engines.promql.go_format import general
 from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Objects
+from pilothouse.engines.promql.histogram_rate import Note
 from pilothouse.engines.promql.rates import Kernel
 from pilothouse.engines.promql.run import Node, Run
-from pilothouse.engines.promql.sample_walk import Walk, walk_series
+from pilothouse.engines.promql.sample_walk import WALKED, Found, Walk
 from pilothouse.engines.promql.selectors import RangeSelector, SubqueryRange, spread
 from pilothouse.engines.promql.windows import Windows
 from pilothouse.engines.tsdb.labels import METRIC_NAME, label_value
@@ -68,7 +71,7 @@ class RangeCall:
         scalars = [scalar_of(node, run, times) for node in self.scalars]
         self._check_scalars(run, scalars)
         if self.source.extended:
-            grid = self._walked(run, times, scalars)
+            grid = self._extended(run, times)
         else:
             windows, columns = self.source.windows(run, times)
             if windows.width == 0:
@@ -84,6 +87,9 @@ class RangeCall:
         return grid
 
     def _computed(self, run: Run, windows: Windows, columns: Columns, times: Ints, scalars: list[Floats]) -> Grid:
+        walked = self.name in WALKED
+        if windows.special and not walked:
+            windows = self._floats_only(run, windows, columns)
         with np.errstate(all="ignore"):
             values, present = self._kernel(run, windows, times, scalars)
         shape = (windows.steps, windows.width)
@@ -91,10 +97,36 @@ class RangeCall:
             values = np.broadcast_to(values, shape)
         named = columns if self.name in _KEEP_NAME else columns.dropping_names()
         grid = Grid(named, values, present)
-        if windows.special:
-            walk = Walk(self.expr, self.source_expr, self.source.range_ms(run), run, times, scalars)
-            grid = _with_walked(grid, windows, walk, columns)
+        if windows.special and walked:
+            grid = self._with_walked(run, grid, windows, columns)
         return grid
+
+    def _floats_only(self, run: Run, windows: Windows, columns: Columns) -> Windows:
+        """The floats of series that hold histograms too, with an info where a window had both."""
+        for series in windows.special:
+            note = Note(
+                run.annotations, label_value(columns.labels[series.position], METRIC_NAME), self.source_expr.span[0]
+            )
+            moments = [sample[0] for sample in series.samples]
+            mixed = False
+            for start, end in zip(windows.starts.tolist(), windows.ends.tolist()):
+                inside = series.samples[bisect_right(moments, start) : bisect_right(moments, end)]
+                floats = sum(sample[2] is None for sample in inside)
+                mixed = mixed or 0 < floats < len(inside)
+            if mixed:
+                note.ignored()
+        return windows.with_special_floats()
+
+    def _with_walked(self, run: Run, grid: Grid, windows: Windows, columns: Columns) -> Grid:
+        walk = Walk(self.expr, self.source_expr, self.source.range_ms(run), run)
+        filling = _Filling(grid)
+        starts, ends = windows.starts.tolist(), windows.ends.tolist()
+        for series in windows.special:
+            moments = [sample[0] for sample in series.samples]
+            labels = columns.labels[series.position]
+            for step, (start, end) in enumerate(zip(starts, ends)):
+                filling.put(step, series.position, walk.window(series.samples, moments, labels, start, end))
+        return filling.grid()
 
     def _kernel(self, run: Run, windows: Windows, times: Ints, scalars: list[Floats]) -> Kernel:
         name = self.name
@@ -111,10 +143,27 @@ class RangeCall:
             return over_time.smooth(windows, scalars[0], scalars[1])
         return SIMPLE[name](windows)
 
-    def _walked(self, run: Run, times: Ints, scalars: list[Floats]) -> Grid:
+    def _extended(self, run: Run, times: Ints) -> Grid:
+        """anchored and smoothed ranges, window by window."""
         assert isinstance(self.source, RangeSelector)
-        walk = Walk(self.expr, self.source_expr, self.source.range_ms(run), run, times, scalars)
-        return walk.extended(self.source)
+        selector = self.source.expr.selector
+        series, columns, ends = self.source.around(run, times)
+        range_ms = self.source.range_ms(run)
+        shape = (len(ends), len(columns))
+        filling = _Filling(Grid(columns.dropping_names(), np.zeros(shape), np.zeros(shape, dtype=np.bool_)))
+        reach = run.lookback_ms
+        for position, samples in series.items():
+            moments = [sample[0] for sample in samples]
+            note = Note(run.annotations, label_value(columns.labels[position], METRIC_NAME), self.source_expr.span[0])
+            for step, end in enumerate(ends.tolist()):
+                start = end - range_ms
+                first = bisect_right(moments, start - reach)
+                last = bisect_right(moments, end + reach if selector.smoothed else end)
+                found = extended_window(
+                    self.name, samples[first:last], start, end, range_ms / 1000.0, note, smoothed=selector.smoothed
+                )
+                filling.put(step, position, found)
+        return spread(filling.grid(), len(times))
 
     def _check_modifiers(self) -> None:
         if not isinstance(self.source_expr, ast.MatrixSelector):
@@ -175,15 +224,20 @@ def _repeated(windows: Windows, steps: int) -> Windows:
     return Windows(windows.width, starts, ends, parts, windows.special)
 
 
-def _with_walked(grid: Grid, windows: Windows, walk: Walk, columns: Columns) -> Grid:
-    values = grid.values.copy()
-    present = grid.presence().copy()
-    histograms: Objects = np.full(values.shape, None, dtype=object)
-    for series in windows.special:
-        present[:, series.position] = False
-        labels = columns.labels[series.position]
-        for step, value, histogram in walk_series(walk, series.samples, labels, windows.starts, windows.ends):
-            present[step, series.position] = True
-            values[step, series.position] = value
-            histograms[step, series.position] = histogram
-    return Grid(grid.columns, values, present, histograms)
+class _Filling:
+    """A grid being written to cell by cell."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.columns = grid.columns
+        self.values = np.array(grid.values, dtype=np.float64)
+        self.present = np.array(grid.presence())
+        self.histograms: Objects = np.full(self.values.shape, None, dtype=object)
+
+    def put(self, step: int, position: int, found: Found) -> None:
+        self.present[step, position] = found is not None
+        if found is not None:
+            self.values[step, position], self.histograms[step, position] = found
+
+    def grid(self) -> Grid:
+        some = bool(np.not_equal(self.histograms, None).any())
+        return Grid(self.columns, self.values, self.present, self.histograms if some else None)

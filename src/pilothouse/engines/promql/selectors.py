@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pilothouse.engines.promql import ast
+from pilothouse.engines.promql.extended_range import smoothed_value
 from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Objects
+from pilothouse.engines.promql.histogram import NOT_RESET, RESET, UNKNOWN, FloatHistogram
+from pilothouse.engines.promql.histogram_rate import Note
 from pilothouse.engines.promql.run import Node, Run
 from pilothouse.engines.promql.windows import (
     DensePart,
@@ -23,6 +26,8 @@ from pilothouse.engines.promql.windows import (
     ragged,
     windows_of,
 )
+from pilothouse.engines.tsdb.labels import METRIC_NAME, label_value
+from pilothouse.engines.tsdb.loose import Sample
 from pilothouse.engines.tsdb.samples import is_absent, is_stale, is_stale_value
 from pilothouse.engines.tsdb.selection import FramePart, OddSeries, Selection
 
@@ -61,7 +66,27 @@ class InstantSelector:
         self.selected = Selected(tuple(expr.matchers))
 
     def evaluate(self, run: Run, times: Ints) -> Grid:
+        if self.expr.smoothed:
+            return self._smoothed(run, times)
         return self.read(run, times, want_times=False)[0]
+
+    def _smoothed(self, run: Run, times: Ints) -> Grid:
+        selection, columns = self.selected.select(run)
+        ends = shifted(run, self.expr.shift, times)
+        shape = (len(ends), len(columns))
+        values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        histograms: Objects = np.full(shape, None, dtype=object)
+        reach = run.lookback_ms
+        for position, samples in samples_around(selection, ends, reach, reach).items():
+            note = Note(run.annotations, label_value(columns.labels[position], METRIC_NAME), self.expr.span[0])
+            for step, end in enumerate(ends.tolist()):
+                inside = [sample for sample in samples if end - reach < sample[0] <= end + reach]
+                found = smoothed_value(inside, end, note)
+                if found is not None:
+                    present[step, position] = True
+                    values[step, position], histograms[step, position] = found
+        some = bool(np.not_equal(histograms, None).any())
+        return spread(Grid(columns, values, present, histograms if some else None), len(times))
 
     def read(self, run: Run, times: Ints, *, want_times: bool) -> tuple[Grid, Ints | None]:
         """The grid and, when wanted, the time (ms) of the sample behind each cell."""
@@ -225,6 +250,21 @@ class RangeSelector:
         ends = shifted(run, self.expr.selector.shift, times)
         return windows_of(selection, ends - self.range_ms(run), ends), columns
 
+    def around(self, run: Run, times: Ints) -> tuple[dict[int, list[Sample]], Columns, Ints]:
+        """All samples from a lookback before the first window to one behind the last, by series; and the window
+        ends.
+        """
+        selection, columns = self.selected.select(run)
+        ends = shifted(run, self.expr.selector.shift, times)
+        return samples_around(selection, ends, self.range_ms(run) + run.lookback_ms, run.lookback_ms), columns, ends
+
+
+def samples_around(selection: Selection, ends: Ints, before_ms: int, after_ms: int) -> dict[int, list[Sample]]:
+    """Samples (no markers) of each series from the first end - before to the last end + after."""
+    one = np.array([int(ends[0]) - before_ms]), np.array([int(ends[-1]) + after_ms])
+    found = windows_of(selection, *one).samples_of_step(0)
+    return {position: [(t, v, h, 0) for t, v, h in samples] for position, samples in found.items()}
+
 
 class SubqueryRange:
     """`expr[1h:1m]`: windows over the results of an inner expression."""
@@ -282,7 +322,14 @@ def _special(grid: Grid, moments: Ints, column: int) -> SpecialSeries:
     assert grid.histograms is not None
     present = grid.presence()[:, column]
     samples = [
-        (int(moments[row]), float(grid.values[row, column]), grid.histograms[row, column], 0)
+        (int(moments[row]), float(grid.values[row, column]), _unhinted(grid.histograms[row, column]), 0)
         for row in np.flatnonzero(present).tolist()
     ]
     return SpecialSeries(column, samples)
+
+
+def _unhinted(histogram: FloatHistogram | None) -> FloatHistogram | None:
+    """Reset hints say nothing about samples of a subquery, which may leave some out or repeat them."""
+    if histogram is None or histogram.hint not in (RESET, NOT_RESET):
+        return histogram
+    return histogram.with_hint(UNKNOWN)

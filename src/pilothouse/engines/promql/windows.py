@@ -199,6 +199,19 @@ class Windows:
     def times_from_end(self, k: int) -> Ints:
         return self.gather(lambda part: part.times_from_end(k), np.int64)
 
+    def with_special_floats(self) -> Windows:
+        """The special series as plain ones: their floats, histograms left out."""
+        parts = list(self.parts)
+        for series in self.special:
+            floats = [sample for sample in series.samples if sample[2] is None]
+            if not floats:
+                continue
+            times = np.array([sample[0] for sample in floats], dtype=np.int64)
+            values = np.array([sample[1] for sample in floats], dtype=np.float64)
+            lo, hi = (times.searchsorted(ends, side="right")[:, None] for ends in (self.starts, self.ends))
+            parts.append(RaggedPart(np.array([series.position], dtype=np.int64), 1, times, values, lo, hi))
+        return Windows(self.width, self.starts, self.ends, parts)
+
     def samples_of_step(self, step: int) -> dict[int, list[tuple[int, float, Any]]]:
         """(time ms, value, histogram or None) of each series that has any in one step's window, by position."""
         found: dict[int, list[tuple[int, float, Any]]] = {}

@@ -322,6 +322,11 @@ class Cluster:
             for matching in self._candidates(needs):
                 if self.is_match(matching, needs):
                     self.matches[matching].add(row, sign, self.topologies)
+        if needs.anti_affinity or needs.affinity or needs.preferred_pods:
+            self._account_terms(needs, row, sign)
+
+    def _account_terms(self, needs: PodNeeds, row: int, sign: int) -> None:
+        """The terms that the pod carries to its node."""
         for term in needs.anti_affinity:
             self._carry(self.anti.setdefault(term, _Carried(term, Count(self.capacity))), row, sign)
         for term in needs.affinity:
@@ -396,3 +401,24 @@ class Cluster:
             if chosen is None or not chosen.matches(self.namespaces.get(needs.namespace, {})):
                 return False
         return term.selector.matches(needs.labels)
+
+    def copy(self) -> Cluster:
+        """A cluster that can be played with: the columns are its own, what never changes is shared."""
+        twin = Cluster()
+        twin.rows, twin.nodes, twin.resources = dict(self.rows), list(self.nodes), dict(self.resources)
+        twin.capacity, twin.alive = self.capacity, self.alive.copy()
+        twin.allocatable, twin.used, twin.score_used = (
+            self.allocatable.copy(),
+            self.used.copy(),
+            self.score_used.copy(),
+        )
+        twin.pods, twin.namespaces = dict(self.pods), self.namespaces
+        twin.on_row = [dict(pods) for pods in self.on_row]
+        twin.ports = {row: list(ports) for row, ports in self.ports.items()}
+        twin._owned = {owner: dict(rows) for owner, rows in self._owned.items()}
+        twin._free_rows = list(self._free_rows)
+        for bound in self.pods.values():
+            needs = bound.needs
+            if needs.affinity or needs.anti_affinity or needs.preferred_pods:
+                twin._account_terms(needs, bound.row, 1)
+        return twin

@@ -98,8 +98,9 @@ class Chunk:
         """Bring `irregular` and `falls` up to the last row; `before` is the chunk that precedes this one."""
         slots = self.values.shape[1]
         if len(self.irregular) < slots:
-            self.irregular = _grown(self.irregular, slots)
-            self.falls = _grown(self.falls, slots)
+            # Rows digested before a slot came hold ABSENT there.
+            self.irregular = _grown(self.irregular, slots, self.digested > 0)
+            self.falls = _grown(self.falls, slots, False)
         first, last = self.digested, self.rows
         if first == last:
             return
@@ -127,7 +128,7 @@ class Chunk:
         return found
 
 
-def _grown(flags: Bools, size: int) -> Bools:
-    grown = np.zeros(size, dtype=np.bool_)
+def _grown(flags: Bools, size: int, new: bool) -> Bools:
+    grown = np.full(size, new, dtype=np.bool_)
     grown[: len(flags)] = flags
     return grown

@@ -9,6 +9,7 @@ from html import escape
 from pilothouse.base.duration import format_span
 from pilothouse.report.model import AlertTally, Figure, Report, RunResult, Verdict
 from pilothouse.report.svg import draw
+from pilothouse.report.timeline import DETAIL_WEIGHT
 from pilothouse.report.wording import MARK_LEGEND, MARKS, OUTCOME_SIGNS, amount, clock, percent, place, share
 
 STYLE = """
@@ -78,7 +79,7 @@ def _verdict(verdict: Verdict) -> list[str]:
 
 
 def _moments(run: RunResult) -> str:
-    rows = [[escape(clock(m.at_s)), escape(m.text), _at(place(m.at))] for m in run.moments if m.weight >= 25]
+    rows = [[escape(clock(m.at_s)), escape(m.text), _at(place(m.at))] for m in run.moments if m.weight >= DETAIL_WEIGHT]
     return _table("What happened", ["time", "what", "where"], rows)
 
 

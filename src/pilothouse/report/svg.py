@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from pilothouse.report.model import AlertStory, Lane, Moment, RunResult
-from pilothouse.report.timeline import LETTERS, ORDER, Grid, columns, tick_step
+from pilothouse.report.timeline import DETAIL_WEIGHT, LETTERS, ORDER, Grid, columns, tick_step
 from pilothouse.report.wording import MARKS, amount, clock
 
 WIDTH, LEFT, RIGHT = 1080, 150, 20
@@ -122,7 +122,7 @@ def _marks(moments: list[Moment], duration_s: float, bottom: int) -> str:
     free = 0.0
     for moment in moments:
         letter = LETTERS.get(moment.kind)
-        if letter is None or moment.weight < 25:
+        if letter is None or moment.weight < DETAIL_WEIGHT:
             continue
         x = _x(moment.at_s, duration_s)
         kind = "mark fault" if moment.kind == "fault" else "mark"

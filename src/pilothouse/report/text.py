@@ -7,11 +7,14 @@ Nothing is said by colour alone. Pure. Printed by `cli.terminal`.
 
 from __future__ import annotations
 
+import re
 import textwrap
+
+import msgspec
 
 from pilothouse.base.duration import format_span
 from pilothouse.report.model import AlertTally, Figure, Found, Moment, Report, Spent, Verdict
-from pilothouse.report.timeline import Line, draw
+from pilothouse.report.timeline import DETAIL_WEIGHT, Line, draw
 from pilothouse.report.wording import (
     MARK_LEGEND,
     MARKS,
@@ -25,8 +28,8 @@ from pilothouse.report.wording import (
 )
 
 MOMENTS_SHOWN = 15
-DETAIL_WEIGHT = 25
-"""Moments of less weight are shown only when there is room for all."""
+ALIKE_WITHIN_S = 60.0
+"""Moments that differ only in names and numbers are told once when they lie this close together."""
 
 FINDINGS_SHOWN = 12
 STYLES = {"met": "good", "not met": "bad", "undecided": "warn", "unusable": "bad"}
@@ -133,6 +136,8 @@ def _verdict(verdict: Verdict, width: int) -> list[Line]:
         at = ""
     out += _wrapped(f"{indent}seen: {body}{at}", width, indent + "  ")
     for why in verdict.why:
+        if why.text == verdict.asked and why.at == verdict.at:
+            continue  # said above
         text = why.text + (f"  ({place(why.at)})" if why.at else "")
         out += _wrapped(f"{indent}why: {text}", width, indent + "  ")
     if verdict.hint:
@@ -156,10 +161,12 @@ def _shown_seed(report: Report) -> str:
 def _moments(moments: list[Moment], width: int) -> list[Line]:
     if not moments:
         return []
+    given = len(moments)
+    moments = _merged(moments)
     least = DETAIL_WEIGHT if len(moments) > MOMENTS_SHOWN else 0
     ranked = sorted(range(len(moments)), key=lambda i: (-moments[i].weight, i))[:MOMENTS_SHOWN]
     ranked = [i for i in ranked if moments[i].weight >= least]
-    left = len(moments) - len(ranked)
+    left = given - sum(_told(moments[i]) for i in ranked)
     out = _title("What happened", f"{count(left, 'smaller thing')} left out" if left else "", width)
     for moment in sorted((moments[i] for i in ranked), key=lambda m: m.at_s):
         style = {"fault": "bad", "alert": "warn", "deploy": "bold"}.get(moment.kind, "")
@@ -172,6 +179,37 @@ def _moments(moments: list[Moment], width: int) -> list[Line]:
             if at:
                 out.append([(" " * 12 + at, "dim")])
     return out
+
+
+_MORE = re.compile(r" \(and (\d+) more like it\)$")
+
+
+def _merged(moments: list[Moment]) -> list[Moment]:
+    """Runs of moments that say the same of different pods become one: "… (and 4 more like it)"."""
+    out: list[Moment] = []
+    counts: list[int] = []
+    latest: dict[tuple[str, str], int] = {}
+    for moment in moments:
+        key = (moment.kind, " ".join("#" if _NAMED.search(word) else word for word in moment.text.split()))
+        index = latest.get(key)
+        if index is not None and moment.at_s - out[index].at_s <= ALIKE_WITHIN_S and moment.weight <= out[index].weight:
+            counts[index] += 1
+            continue
+        latest[key] = len(out)
+        out.append(moment)
+        counts.append(0)
+    return [
+        msgspec.structs.replace(m, text=f"{m.text} (and {n} more like it)") if n else m for m, n in zip(out, counts)
+    ]
+
+
+_NAMED = re.compile(r"\d")
+
+
+def _told(moment: Moment) -> int:
+    """How many moments a merged one stands for."""
+    more = _MORE.search(moment.text)
+    return 1 + (int(more[1]) if more else 0)
 
 
 def _alerts(alerts: list[AlertTally], runs: int, width: int) -> list[Line]:

@@ -18,9 +18,11 @@ ROWS = 2
 NAME_WIDTH = 18
 SCALE_WIDTH = 8
 SUBJECTS_SHOWN = 2
+DETAIL_WEIGHT = 25
+"""Moments of less weight are details: no mark on the timeline, and a line only when there is room for all."""
 
 ORDER = ("load", "ready", "desired", "nodes", "errors", "p99", "budget")
-LETTERS = {"deploy": "D", "rollout": "R", "fault": "F", "load": "L", "scale": "S", "nodes": "N", "change": "C"}
+LETTERS = {"fault": "F", "deploy": "D", "load": "L", "change": "C", "rollout": "R", "scale": "S", "nodes": "N"}
 """Marks of the event lane, most telling first: where two fall into one column, the first one is drawn."""
 
 Segment = tuple[str, str]
@@ -159,7 +161,7 @@ def _event_line(moments: Sequence[Moment], grid: Grid) -> Line:
     order = list(LETTERS.values())
     for moment in moments:
         letter = LETTERS.get(moment.kind)
-        if letter is None:
+        if letter is None or moment.weight < DETAIL_WEIGHT:
             continue
         column = grid.column(moment.at_s)
         if cells[column] == " " or order.index(letter) < order.index(cells[column]):
@@ -207,7 +209,7 @@ def _flowed(parts: Sequence[str], width: int) -> list[Line]:
 
 
 def _legend(run: RunResult, alerts: Sequence[AlertStory], lanes: Sequence[Lane], hidden: int, width: int) -> list[Line]:
-    used = list(dict.fromkeys(m.kind for m in run.moments if m.kind in LETTERS))
+    used = [m.kind for m in run.moments if m.kind in LETTERS and m.weight >= DETAIL_WEIGHT]
     parts = [f"{LETTERS[k]} {k}" for k in LETTERS if k in used]
     if any(x.id == "desired" for x in lanes):
         parts.append(f"{MISSING} wanted, not ready")

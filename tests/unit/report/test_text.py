@@ -96,13 +96,16 @@ def test_columns_keep_what_hurts() -> None:
 
 
 def test_only_the_most_telling_moments_are_listed() -> None:
-    crowd = [Moment(at_s=float(i), kind="pod", subject="", text=f"pod {i}", weight=10) for i in range(40)]
+    crowd = [
+        Moment(at_s=float(i), kind="pod", subject="", text=f"pod {chr(97 + i % 20)}{chr(97 + i // 20)}", weight=10)
+        for i in range(40)
+    ]
     important = Moment(at_s=20.5, kind="fault", subject="", text="the node is gone", weight=100)
     text = plain(
         render(msgspec.structs.replace(report(), shown=msgspec.structs.replace(run(), moments=[*crowd, important])), 80)
     )
     assert "the node is gone" in text
-    assert "pod 7" not in text
+    assert "pod ha" not in text
     assert "40 smaller things left out" in text
 
 
@@ -124,3 +127,19 @@ def test_many_services_show_the_ones_that_suffer() -> None:
 def test_an_empty_run_is_drawn() -> None:
     bare = msgspec.structs.replace(run(), lanes=[], moments=[], alerts=[])
     assert "00:00" in plain(draw(bare, 80))
+
+
+def test_moments_that_say_the_same_of_many_pods_are_told_once() -> None:
+    pods = [
+        Moment(
+            at_s=1205.0 + i, kind="pod", subject=f"web-{i}x", text=f"Pod web-{i}x: probe failed: 10.0.0.{i}", weight=60
+        )
+        for i in range(5)
+    ]
+    later = Moment(at_s=3000.0, kind="pod", subject="web-9x", text="Pod web-9x: probe failed: 10.0.0.9", weight=60)
+    shown = msgspec.structs.replace(run(), moments=[*pods, later])
+    text = plain(render(msgspec.structs.replace(report(), shown=shown), 100))
+    assert "00:20:05  Pod web-0x: probe failed: 10.0.0.0 (and 4 more like it)" in text
+    assert "00:50:00  Pod web-9x" in text
+    assert "web-1x" not in text
+    assert "left out" not in text.split("What happened")[1].splitlines()[0]

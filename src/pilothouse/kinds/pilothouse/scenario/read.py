@@ -7,6 +7,7 @@ validation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Literal, cast
 
@@ -38,6 +39,7 @@ ReadText = Callable[[str], str | None]
 
 API_VERSION = "pilothouse.dev/v1alpha1"
 RUNS_MAX = 100_000
+_GROWTH = re.compile(r"[0-9]+\.?[0-9]*\s*(Ki|Mi|Gi|k|M|G)?B?/(s|sec|m|min|h)")
 
 
 def parse(
@@ -95,6 +97,7 @@ def _cluster(spec: Fields) -> Cluster:
         terraform=cluster.text("from"),
         groups=_groups(cluster),
         node_start=_spread(cluster, "nodeStart"),
+        image_pull=_spread(cluster, "imagePull"),
     )
     cluster.close()
     return out
@@ -127,6 +130,7 @@ def _groups(cluster: Fields) -> tuple[NodeGroup, ...]:
                 cpu=group.quantity("cpu"),
                 memory=group.quantity("memory"),
                 zones=group.texts("zones"),
+                pods=group.whole("pods", None, least=1, most=10_000),
             )
         )
         group.close()
@@ -238,7 +242,7 @@ def _pod(fields: Fields) -> Pod | None:
     pod = fields.child("pod")
     if pod is None:
         return None
-    service = pod.child("service")
+    service, warmup = pod.child("service"), pod.child("warmup")
     discipline = pod.choice("discipline", ("fifo", "shared", "pool"), "")
     out = Pod(
         at=pod.place,
@@ -254,13 +258,28 @@ def _pod(fields: Fields) -> Pod | None:
         timeout_s=pod.duration("timeout", None, least=1e-3),
         memory=pod.quantity("memory"),
         memory_per_request=pod.quantity("memoryPerRequest"),
+        memory_leak=_growth(pod, "memoryLeak"),
+        workers=pod.whole("workers", None, least=1, most=100_000),
+        probes=cast('Literal["", "queue", "apart"]', pod.choice("probes", ("queue", "apart"), "")),
+        warmup_s=warmup.duration("for", None) if warmup else None,
+        warmup_factor=warmup.number("factor", None, least=1.0, most=1000.0) if warmup else None,
     )
     if out.discipline == "pool" and out.pool is None:
         pod.wrong("PH402", "`discipline: pool` needs its size", "add `pool: 40`", "discipline")
-    for part in (service, pod):
+    for part in (service, warmup, pod):
         if part:
             part.close()
     return out
+
+
+def _growth(pod: Fields, key: str) -> str:
+    """`2MiB/min`: a quantity over a unit of time, as text; "" when absent or wrong."""
+    text = pod.text(key)
+    match = _GROWTH.fullmatch(text)
+    if text and match is None:
+        pod.wrong("PH403", f"{text!r} is not a growth", "write e.g. 2MiB/min, 100Ki/s or 1GiB/h", key)
+        return ""
+    return text
 
 
 # --- seeds and outputs

@@ -70,12 +70,14 @@ def _cluster() -> Schema:
         cpu=_any("CPU of a node, a quantity; the instance type's if absent"),
         memory=_any("memory of a node, a quantity"),
         zones=_list(_text("a zone"), "availability zones, used in turn"),
+        pods=_whole("most pods per node", 1),
     )
     return _object(
         "The nodes. Absent: Terraform files among the inputs, else an assumed group.",
         **{"from": _text("a Terraform file with eks_managed_node_groups")},
         nodeGroups=_map(group, "node groups by name"),
         nodeStart=_spread("how long a new node takes to join"),
+        imagePull=_spread("how long an image takes that a node has not yet"),
     )
 
 
@@ -106,7 +108,15 @@ def _services() -> Schema:
         readyAfter=_any("from listening to ready, beyond the probe's own delay"),
         timeout=_any("how long a client waits"),
         memory=_any("memory of an idle pod, a quantity"),
-        memoryPerRequest=_any("memory a request keeps: a leak"),
+        memoryPerRequest=_any("memory of a request in flight, a quantity"),
+        memoryLeak=_text("growth, e.g. 2MiB/min"),
+        workers=_whole("requests served at the same time; one per core of the CPU limit if absent", 1),
+        probes=_text("whether health checks wait behind requests", "queue", "apart"),
+        warmup=_object(
+            "A fresh pod is slower.",
+            **{"for": _any("how long")},
+            factor=_number("service time at first, as a factor of the usual one"),
+        ),
     )
     service = _object(
         "Load and behaviour of one service.",

@@ -38,6 +38,8 @@ class NodeGroup(Part, frozen=True, kw_only=True):
     cpu: str = ""
     memory: str = ""
     zones: tuple[str, ...] = ()
+    pods: int | None = None
+    """Most pods per node."""
 
 
 class Cluster(Part, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class Cluster(Part, frozen=True, kw_only=True):
     terraform: str = ""
     groups: tuple[NodeGroup, ...] = ()
     node_start: Spread | None = None
+    image_pull: Spread | None = None
 
 
 Shape = Literal["constant", "diurnal"]
@@ -88,6 +91,15 @@ class Pod(Part, frozen=True, kw_only=True):
     memory: str = ""
     """Memory of an idle pod, a quantity."""
     memory_per_request: str = ""
+    memory_leak: str = ""
+    """Growth such as `2MiB/min`."""
+    workers: int | None = None
+    """Requests served at the same time; None: one per core of the CPU limit."""
+    probes: Literal["", "queue", "apart"] = ""
+    """queue: health checks wait behind requests; apart: a thread of their own answers them."""
+    warmup_s: float | None = None
+    warmup_factor: float | None = None
+    """Service time is so many times longer at first, falling to 1 over warmup_s."""
 
 
 class Service(Part, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ def power(left: Floats, right: Floats) -> Floats:
 
 def keeps_schema(op: str) -> bool:
     """Whether the result still measures what the operand did (comparisons do, arithmetic does not)."""
-    return op in COMPARE
+    return op not in ARITHMETIC
 
 
 class ScalarBinary:
@@ -317,11 +317,15 @@ def _fill_missing(matching: ast.Matching, left: Grid, right: Grid) -> tuple[Grid
     places: dict[Labels, int] = {}
     left_groups, right_groups = signatures(matching, left.columns, places), signatures(matching, right.columns, places)
     keys = list(places)
+    fill_left, fill_right = matching.fill_left, matching.fill_right
+    if matching.card == "one-to-many":
+        # Upstream swaps the sides of group_right before it fills, so left means the "many" side here too.
+        fill_left, fill_right = fill_right, fill_left
     left_here, right_here = _groups_here(left, left_groups, len(keys)), _groups_here(right, right_groups, len(keys))
-    if matching.fill_right is not None:
-        right = _with_fill(right, keys, left_here & ~right_here, matching.fill_right)
-    if matching.fill_left is not None:
-        left = _with_fill(left, keys, right_here & ~left_here, matching.fill_left)
+    if fill_right is not None:
+        right = _with_fill(right, keys, left_here & ~right_here, fill_right)
+    if fill_left is not None:
+        left = _with_fill(left, keys, right_here & ~left_here, fill_left)
     return left, right
 
 

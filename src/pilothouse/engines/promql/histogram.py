@@ -157,6 +157,21 @@ class FloatHistogram:
         values = (self.zero_count, self.count, self.sum, *self.positive.values(), *self.negative.values())
         return any(math.isinf(value) for value in (*values, *self.bounds))
 
+    def following(self, previous: FloatHistogram | None) -> FloatHistogram:
+        """This histogram as the next sample of a series: its hint says whether the counter was reset since `previous`.
+
+        As Prometheus' storage answers: gauges and explicit resets stay, a first sample is unknown, and so is one after a
+        reset or with another layout (tsdb/chunkenc/float_histogram.go).
+        """
+        if self.hint in (GAUGE, RESET):
+            return self
+        if previous is None or previous.hint == GAUGE:
+            return self.with_hint(UNKNOWN)
+        layouts = [(one.schema, one.zero_threshold, one.bounds) for one in (self, previous)]
+        changed = layouts[0] != layouts[1] or self.with_hint(UNKNOWN).is_reset_from(previous)
+        # The first sample of a chunk is "unknown" even after a reset: the chunk before it may be gone.
+        return self.with_hint(UNKNOWN if changed else NOT_RESET)
+
     # Arithmetic
 
     def scaled(self, factor: float) -> FloatHistogram:

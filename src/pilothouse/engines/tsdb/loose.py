@@ -41,10 +41,12 @@ class LooseSeries:
             self.histograms = [None] * len(self.times)
         if start_ms and self.starts is None:
             self.starts = array("q", [0]) * len(self.times)
+        if self.histograms is not None:
+            if histogram is not None:
+                histogram = histogram.following(self.histograms[-1] if self.histograms else None)
+            self.histograms.append(histogram)
         self.times.append(time_ms)
         self.values.append(value)
-        if self.histograms is not None:
-            self.histograms.append(histogram)
         if self.starts is not None:
             self.starts.append(start_ms)
         return Outcome.STORED

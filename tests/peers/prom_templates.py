@@ -1,4 +1,5 @@
-"""The set `prom-templates`: `templates.json` in the folder of the set promtool-rules; alert templates and what they give.
+"""The set `prom-templates`: `templates.json` in the folder of the set promtool-rules; alert templates and what they
+give.
 
 Each row is loaded as a rule file and evaluated over the series that the set's note describes.
 """

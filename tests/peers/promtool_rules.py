@@ -1,6 +1,7 @@
 """The set `promtool-rules`: rule unit-test files as promtool evaluates them.
 
-own/: every row of `NN-name.expected.json` is a case: the firing alerts with labels and annotations, and the samples of its
+own/: every row of `NN-name.expected.json` is a case: the firing alerts with labels and annotations, and the samples
+of its
 helper expressions (left-open ranges where the row has them). upstream/: exit status per file of index.json.
 """
 

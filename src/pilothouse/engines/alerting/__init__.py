@@ -1,9 +1,12 @@
-"""Alerting: rules, templates, Alertmanager and rule unit tests as pure libraries. No I/O, no clock: time is an argument.
+"""Alerting: rules, templates, Alertmanager and rule unit tests as pure libraries. No I/O, no clock: time is an
+argument.
 
-    rule file ──► parse_rule_groups ──► RuleGroup ──► GroupState.evaluate(db, time_ms) ──► Evaluation (transitions, errors)
+    rule file ──► parse_rule_groups ──► RuleGroup ──► GroupState.evaluate(db, time_ms) ──► Evaluation (transitions,
+    errors)
                         │                                   └── observe(…): a whole span at once, same transitions
                         └── Findings (PH2xx)
-    alertmanager.yml ──► alertmanager.parse_config ──► AlertmanagerState: receive(alerts), advance(now) ──► notifications, why
+    alertmanager.yml ──► alertmanager.parse_config ──► AlertmanagerState: receive(alerts), advance(now) ──►
+    notifications, why
 
 Reads PromQL through `engines.promql` and stores results in an `engines.tsdb` database; imports nothing else but base.
 

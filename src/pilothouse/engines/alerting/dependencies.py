@@ -21,10 +21,7 @@ def written_names(rule: Rule) -> tuple[str, ...]:
 def may_read(rule: Rule, names: Iterable[str]) -> bool:
     """Whether the rule's expression or its templates may read one of these names; True when that cannot be excluded."""
     wanted = tuple(names)
-    for read in _reads(rule):
-        if read is None or any(name in read for name in wanted):
-            return True
-    return False
+    return any(read is None or any(name in read for name in wanted) for read in _reads(rule))
 
 
 def _reads(rule: Rule) -> Iterable[frozenset[str] | None]:

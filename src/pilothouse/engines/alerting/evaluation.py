@@ -1,7 +1,9 @@
-"""Evaluates one rule group at one time after another, as Prometheus 3 does (`rules/group.go`, `alerting.go`, `recording.go`).
+"""Evaluates one rule group at one time after another, as Prometheus 3 does (`rules/group.go`, `alerting.go`,
+`recording.go`).
 
 `GroupState` holds what lives between evaluations: alert instances, the last results, each rule's health. It reads and
-writes a `Database`, never a clock: the time is an argument. What happened comes back as an `Evaluation`; a rule that fails
+writes a `Database`, never a clock: the time is an argument. What happened comes back as an `Evaluation`; a rule
+that fails
 keeps its error and the others go on.
 """
 
@@ -24,7 +26,9 @@ LABEL_SETS_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An alert instance changed its state. annotations are those of the moment; reason is "" or why it was not the usual."""
+    """An alert instance changed its state. annotations are those of the moment; reason is "" or why it was not the
+    usual.
+    """
 
     time_ms: int
     group: str
@@ -96,7 +100,8 @@ class AlertingState:
     """
 
     __slots__ = (
-        "_eager", "_known_labels", "active", "health", "last_error", "last_ms", "output", "resolved", "restored", "rule",
+        "_eager", "_known_labels", "active", "health", "last_error", "last_ms", "output", "resolved",
+        "restored", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: AlertingRule, group: str, *, restored: bool) -> None:
@@ -218,7 +223,8 @@ RuleState = RecordingState | AlertingState
 class GroupState:
     """A rule group being evaluated.
 
-    external_labels and external_url are what templates see; default_interval_ms and default_query_offset_ms hold where the
+    external_labels and external_url are what templates see; default_interval_ms and default_query_offset_ms hold
+    where the
     group names none. restored=False after a restart: see `restoration.restore`.
     """
 
@@ -352,7 +358,9 @@ class GroupState:
         )
 
     def context(self, db: Database, time_ms: int) -> TemplateContext:
-        """What templates see at this time. Queries in templates look at the evaluation's time, not at the offset one."""
+        """What templates see at this time. Queries in templates look at the evaluation's time, not at the offset
+        one.
+        """
         step_ms = self.group.subquery_step_ms
         return TemplateContext(
             now_s=time_ms / 1000,

@@ -71,7 +71,9 @@ class TemplateContext:
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
     base_url: str | None = ""
-    """What the functions externalURL and pathPrefix see; None: nothing was configured, as in promtool, and they fail."""
+    """What the functions externalURL and pathPrefix see; None: nothing was configured, as in promtool, and they
+    fail.
+    """
     query: QueryFunction = _no_queries
 
 

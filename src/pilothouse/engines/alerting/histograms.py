@@ -52,7 +52,8 @@ def histogram_text(histogram: HistogramLiteral) -> str:
     """`{{count:2 sum:3 buckets:[2]}}`, the one form in which histograms are compared."""
     h, parts = histogram, []
     for name, value in (
-        ("schema", h.schema), ("count", h.count), ("sum", h.sum), ("z_bucket", h.zero_count), ("z_bucket_w", h.zero_width),
+        ("schema", h.schema), ("count", h.count), ("sum", h.sum), ("z_bucket", h.zero_count),
+        ("z_bucket_w", h.zero_width),
     ):  # fmt: skip
         if value:
             parts.append(f"{name}:{float_text(float(value))}")

@@ -1,4 +1,6 @@
-"""The number forms of Prometheus' template functions (template/template.go, common/helpers/templates/time.go, Prometheus 3)."""
+"""The number forms of Prometheus' template functions (template/template.go, common/helpers/templates/time.go,
+Prometheus 3).
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,11 @@ from pilothouse.engines.alerting.histograms import histogram_text, stored_hints
 from pilothouse.engines.alerting.rule_file import text_of
 from pilothouse.engines.alerting.rules import Labels
 from pilothouse.engines.alerting.series_notation import (
-    HistogramLiteral, NotationError, Value, parse_series, parse_values,
+    HistogramLiteral,
+    NotationError,
+    Value,
+    parse_series,
+    parse_values,
 )  # fmt: skip
 from pilothouse.engines.tsdb import ABSENT, Database, Frame
 

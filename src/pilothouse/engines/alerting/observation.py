@@ -1,6 +1,7 @@
 """Evaluates a group over a whole span at once: the range form of `GroupState.evaluate`, with the same transitions.
 
-For groups that only watch: nobody reads their results before the span is over, and no rule reads its own or a later rule's
+For groups that only watch: nobody reads their results before the span is over, and no rule reads its own or a later
+rule's
 result. Each rule's expression is answered for all steps together, then the alert states walk only over the steps where
 something is active. `observe` falls back to step by step where the range form would differ, so it is always right.
 """
@@ -9,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from pilothouse.base.errors import LimitExceeded
 from pilothouse.engines.alerting.dependencies import reads_own_or_later
 from pilothouse.engines.alerting.evaluation import (
-    AlertingState, Evaluation, EvaluationFailed, GroupState, RecordingState, RuleError, RuleState, Transition,
+    AlertingState,
+    Evaluation,
+    EvaluationFailed,
+    GroupState,
+    RecordingState,
+    RuleError,
+    RuleState,
+    Transition,
     recorded_labels,
 )  # fmt: skip
 from pilothouse.engines.alerting.queries import QueryError, Sample, Span
@@ -91,7 +100,7 @@ def _renamed(rule_state: RecordingState, span: Span) -> list[Sample]:
 
 def _single_steps(rule_state: RuleState, db: Database, times: range, offset_ms: int) -> Steps:
     for time_ms in times:
-        yield time_ms, lambda t=time_ms: rule_state.rule.query.samples(db, t - offset_ms)
+        yield time_ms, partial(rule_state.rule.query.samples, db, time_ms - offset_ms)
 
 
 def _active_steps(rule_state: RuleState, span: Span, times: range) -> Steps:
@@ -105,7 +114,7 @@ def _active_steps(rule_state: RuleState, span: Span, times: range) -> Steps:
             step += 1
         if upcoming == len(times):
             return
-        yield times[upcoming], lambda at=upcoming: _samples_at(span, at)
+        yield times[upcoming], partial(_samples_at, span, upcoming)
         step = upcoming + 1
 
 

@@ -14,7 +14,9 @@ import numpy.typing as npt
 from pilothouse.engines.tsdb import ABSENT, STALE, Database, Frame, Labels, Outcome, is_absent
 
 DORMANT_COLUMNS = 256
-"""Columns without a live series that are kept for their return; beyond it they are retired, or churn would widen rows for ever."""
+"""Columns without a live series that are kept for their return; beyond it they are retired, or churn would widen
+rows for ever.
+"""
 
 
 class RuleOutput:
@@ -44,7 +46,8 @@ class RuleOutput:
             return ""
         frame = self._frame_of(database)
         if self._last_ms is not None and time_ms <= self._last_ms:
-            return (Outcome.OUT_OF_ORDER if time_ms < self._last_ms else Outcome.DUPLICATE_TIMESTAMP).value
+            refusal = Outcome.OUT_OF_ORDER if time_ms < self._last_ms else Outcome.DUPLICATE_TIMESTAMP
+            return str(refusal.value)
         live: dict[Labels, int] = {}
         for labels, _value in samples:
             column = self._columns.get(labels)
@@ -79,7 +82,7 @@ class RuleOutput:
             return ""
         frame = self._frame_of(database)
         if self._last_ms is not None and int(times_ms[0]) <= self._last_ms:
-            return Outcome.OUT_OF_ORDER.value
+            return str(Outcome.OUT_OF_ORDER.value)
         for one in labels:
             if one not in self._columns:
                 self._columns[one] = frame.add(one)

@@ -18,7 +18,9 @@ DEFAULT_SUBQUERY_STEP_MS = promql.DEFAULT_SUBQUERY_STEP_MS
 
 
 class QueryError(Exception):
-    """A query cannot be parsed or answered, in Prometheus' words; `picture` has the text with a caret under the place."""
+    """A query cannot be parsed or answered, in Prometheus' words; `picture` has the text with a caret under the
+    place.
+    """
 
     def __init__(self, message: str, picture: str = "") -> None:
         super().__init__(message)
@@ -84,7 +86,7 @@ class Query:
             raise QueryError(str(error)) from None
         present = found.present
         if found.histograms is not None:
-            present = present & np.equal(found.histograms, None).astype(np.bool_)
+            present = present & np.array([[h is None for h in row] for row in found.histograms], dtype=np.bool_)
         return Span(found.labels, present, found.values)
 
 

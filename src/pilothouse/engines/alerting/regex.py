@@ -54,11 +54,15 @@ def replace_all(pattern: str, replacement: str, text: str) -> str:
         out.append(text[last_end:start])
         # An empty match right behind the last match does not count.
         if end > last_end or start == 0:
-            out.append(_REFERENCE.sub(lambda ref, found=found: _group(found, ref), replacement))
+            out.append(_expanded(found, replacement))
         last_end = end
         position = end if end > position else position + 1
     out.append(text[last_end:])
     return "".join(out)
+
+
+def _expanded(found: Any, replacement: str) -> str:
+    return _REFERENCE.sub(lambda reference: _group(found, reference), replacement)
 
 
 def _group(found: Any, reference: re.Match[str]) -> str:

@@ -1,4 +1,5 @@
-"""Brings the `for` state of alerts back after a restart, from `ALERTS_FOR_STATE` in the database (rules/group.go, Prometheus 3).
+"""Brings the `for` state of alerts back after a restart, from `ALERTS_FOR_STATE` in the database (rules/group.go,
+Prometheus 3).
 
 Call once, after the group's second evaluation: GroupState(…, restored=False), evaluate, evaluate, restore.
 """
@@ -11,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pilothouse.engines.alerting.evaluation import AlertingState, GroupState
-from pilothouse.engines.alerting.lifecycle import Alert
 from pilothouse.engines.tsdb import Database, Labels, Matcher, is_absent, is_stale_value, make_matcher
 
 OUTAGE_TOLERANCE_MS = 3_600_000
 """--rules.alert.for-outage-tolerance: older states are not restored."""
 
 FOR_GRACE_MS = 600_000
-"""--rules.alert.for-grace-period: a shorter `for` is not restored, and at least this much must pass again before firing."""
+"""--rules.alert.for-grace-period: a shorter `for` is not restored, and at least this much must pass again before
+firing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ def restore(
                 seen = last.get(alert.labels)
                 if seen is None:
                     continue
-                alert.active_at_ms = _restored_at(alert, seen, rule_state.rule.for_ms, time_ms, for_grace_ms)
+                alert.active_at_ms = _restored_at(seen, rule_state.rule.for_ms, time_ms, for_grace_ms)
                 out.append(Restored(rule_state.rule.name, alert.labels, alert.active_at_ms))
         rule_state.restored = True
     return out
 
 
-def _restored_at(alert: Alert, seen: tuple[int, float], for_ms: int, now_ms: int, grace_ms: int) -> int:
+def _restored_at(seen: tuple[int, float], for_ms: int, now_ms: int, grace_ms: int) -> int:
     """Since when the alert counts as active: as before the outage, or later by what it may not take credit for."""
     down_at_ms, active_at_ms = seen[0], int(seen[1]) * 1000
     remaining_ms = for_ms - (down_at_ms - active_at_ms)
@@ -67,7 +69,9 @@ def _restored_at(alert: Alert, seen: tuple[int, float], for_ms: int, now_ms: int
 def _last_samples(
     rule_state: AlertingState, db: Database, after_ms: int, upto_ms: int
 ) -> dict[Labels, tuple[int, float]]:
-    """Newest (time, value) of the rule's ALERTS_FOR_STATE series; those that ended with a staleness marker are left out."""
+    """Newest (time, value) of the rule's ALERTS_FOR_STATE series; those that ended with a staleness marker are left
+    out.
+    """
     matchers = [make_matcher("__name__", "=", "ALERTS_FOR_STATE"), make_matcher("alertname", "=", rule_state.rule.name)]
     # A label from a template differs per alert, so it cannot select.
     matchers += [make_matcher(n, "=", t.text) for n, t in rule_state.rule.label_templates if "{{" not in t.text]

@@ -1,6 +1,7 @@
 """Reads rule groups from plain data: a Prometheus rule file, or a PrometheusRule object or its spec.
 
-Checks follow Prometheus 3 (`model/rulefmt`, `rules/manager.go`) and use its words, but one broken rule does not take the
+Checks follow Prometheus 3 (`model/rulefmt`, `rules/manager.go`) and use its words, but one broken rule does not
+take the
 others with it: it becomes a Finding and the rest is returned. Callers that want Prometheus' all-or-nothing (the rule
 unit tests) look for findings of severity "error".
 """
@@ -173,7 +174,7 @@ class _Reader:
                             "PH211",
                             f"duplicate rule: {rule.name}, label(s):{shown}",
                             rule.place,
-                            "Might cause inconsistency while recording expressions; remove one or tell them apart by a label.",
+                            "Might cause inconsistency while recording expressions; remove one or add a label.",
                             severity="warning",
                         )
                     )

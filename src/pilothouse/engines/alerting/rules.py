@@ -1,4 +1,5 @@
-"""What a rule is, once read: typed, checked, compiled. Built by `rule_file`, evaluated by `evaluation` and `observation`.
+"""What a rule is, once read: typed, checked, compiled. Built by `rule_file`, evaluated by `evaluation` and
+`observation`.
 
 Label sets are tuples of (name, value) pairs sorted by name, as everywhere in the series rooms.
 """
@@ -36,7 +37,9 @@ class RecordingRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertingRule:
-    """An alert. label_templates and annotation_templates are in name order; for_ms and keep_firing_for_ms are 0 when unset."""
+    """An alert. label_templates and annotation_templates are in name order; for_ms and keep_firing_for_ms are 0
+    when unset.
+    """
 
     name: str
     query: Query

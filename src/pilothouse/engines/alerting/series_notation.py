@@ -1,6 +1,7 @@
 """The notation of input series in rule unit tests: `up{job="a"}` with values such as `0 1+2x3 _ stale 5x10`.
 
-Grammar after promql/parser/generated_parser.y (series_description, Prometheus 3). A value is a float, None for "no sample",
+Grammar after promql/parser/generated_parser.y (series_description, Prometheus 3). A value is a float, None for "no
+sample",
 `tsdb.STALE`, or a `HistogramLiteral`.
 """
 

@@ -1,10 +1,13 @@
-"""promtool's rule unit-test files, evaluated as promtool 3 does (cmd/promtool/unittest.go). Pure: documents in, failures out.
+"""promtool's rule unit-test files, evaluated as promtool 3 does (cmd/promtool/unittest.go). Pure: documents in,
+failures out.
 
     result = run_test_file(document, rules)       # rules: [("rules.yml", parsed YAML, place), …]
     result.passed, result.failures
 
-`TestGroup` is one `tests:` entry stepping through time; the runner asks it for alerts and samples. All groups are evaluated
-every `evaluation_interval`, whatever interval they name; input samples enter the database only when their time has come.
+`TestGroup` is one `tests:` entry stepping through time; the runner asks it for alerts and samples. All groups are
+evaluated
+every `evaluation_interval`, whatever interval they name; input samples enter the database only when their time has
+come.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from pilothouse.base.duration import format_prometheus_duration, parse_prometheu
 from pilothouse.base.errors import Place
 from pilothouse.engines.alerting.evaluation import GroupState
 from pilothouse.engines.alerting.gotemplate.formatting import float_text
-from pilothouse.engines.alerting.input_series import InputSeries
 from pilothouse.engines.alerting.histograms import histogram_text
+from pilothouse.engines.alerting.input_series import InputSeries
 from pilothouse.engines.alerting.queries import QueryError, compile_query
 from pilothouse.engines.alerting.rule_file import PlaceOf, parse_rule_groups, text_of
 from pilothouse.engines.alerting.rules import Labels, RuleGroup, label_text, quoted
@@ -214,7 +217,9 @@ class TestGroup:
         return text_of(self.entry.get("name"))
 
     def evaluate(self, asked_ms: Sequence[int]) -> None:
-        """Steps through the test's time and keeps the firing alerts as of each asked time (ms from the start, rising)."""
+        """Steps through the test's time and keeps the firing alerts as of each asked time (ms from the start,
+        rising).
+        """
         self.start_ms = _start(self.entry)
         interval = _duration(self.entry, "interval") or self.file.interval_ms
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from tests.unit.engines.alerting.builders import STEP_MS, fill, group_of, label, story, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.engines.alerting.builders import STEP_MS, fill, group_of, label, story, walk
 
 from pilothouse.engines.alerting.evaluation import GroupState
 from pilothouse.engines.alerting.lifecycle import NEXT
@@ -28,30 +30,35 @@ def series_at(database: Database, expr: str, minute: int) -> list[tuple[dict[str
     return [(dict(ls), v) for ls, v in compile_query(expr).samples(database, minute * STEP_MS)]
 
 
-def test_without_for_an_alert_fires_at_once_and_resolves_at_once():
+def test_without_for_an_alert_fires_at_once_and_resolves_at_once() -> None:
     state = GroupState(group_of(HIGH))
     assert story(walk(state, loaded([1, 9, 9, 1]), 5)) == [(1, "inactive", "firing"), (3, "firing", "inactive")]
 
 
-def test_for_holds_an_alert_pending_until_it_has_been_true_that_long():
+def test_for_holds_an_alert_pending_until_it_has_been_true_that_long() -> None:
     state = GroupState(group_of({**HIGH, "for": "2m"}))
     found = story(walk(state, loaded([9, 9, 9, 9, 1]), 5))
     assert found == [(0, "inactive", "pending"), (2, "pending", "firing"), (4, "firing", "inactive")]
 
 
-def test_a_dip_while_pending_starts_over():
+def test_a_dip_while_pending_starts_over() -> None:
     state = GroupState(group_of({**HIGH, "for": "2m"}))
     found = story(walk(state, loaded([9, 9, 1, 9, 9, 9]), 6))
-    assert found == [(0, "inactive", "pending"), (2, "pending", "inactive"), (3, "inactive", "pending"), (5, "pending", "firing")]
+    assert found == [
+        (0, "inactive", "pending"),
+        (2, "pending", "inactive"),
+        (3, "inactive", "pending"),
+        (5, "pending", "firing"),
+    ]
 
 
-def test_keep_firing_for_bridges_a_dip_that_is_short_enough():
+def test_keep_firing_for_bridges_a_dip_that_is_short_enough() -> None:
     state = GroupState(group_of({**HIGH, "keep_firing_for": "2m"}))
     found = story(walk(state, loaded([9, 1, 1, 9, 1, 1, 1, 1]), 8))
     assert found == [(0, "inactive", "firing"), (6, "firing", "inactive")]
 
 
-def test_alerts_series_tell_the_state_and_end_with_it():
+def test_alerts_series_tell_the_state_and_end_with_it() -> None:
     database = loaded([9, 9, 9, 1])
     walk(GroupState(group_of({**HIGH, "for": "1m", "labels": {"severity": "page"}})), database, 5)
     named = {"alertname": "High", "pod": "a", "severity": "page"}
@@ -61,7 +68,7 @@ def test_alerts_series_tell_the_state_and_end_with_it():
     assert series_at(database, "ALERTS", 3) == []
 
 
-def test_a_recording_rule_renames_relabels_and_ends_what_vanishes():
+def test_a_recording_rule_renames_relabels_and_ends_what_vanishes() -> None:
     database = Database()
     fill(database, "load", {"pod": "a"}, [1, 2, None])
     state = GroupState(group_of({"record": "pod:load", "expr": "load * 2", "labels": {"pod": "", "kind": "x"}}))
@@ -71,12 +78,12 @@ def test_a_recording_rule_renames_relabels_and_ends_what_vanishes():
     assert series_at(database, "pod:load", 20) == []
 
 
-def test_rules_of_a_group_see_the_results_of_those_before_them():
+def test_rules_of_a_group_see_the_results_of_those_before_them() -> None:
     state = GroupState(group_of({"record": "twice", "expr": "load * 2"}, {"alert": "Twice", "expr": "twice > 5"}))
     assert story(walk(state, loaded([1, 3]), 2)) == [(1, "inactive", "firing")]
 
 
-def test_a_failing_rule_keeps_its_error_and_the_next_goes_on():
+def test_a_failing_rule_keeps_its_error_and_the_next_goes_on() -> None:
     database = Database()
     for pod in "ab":
         fill(database, "load", {"pod": pod}, [9])
@@ -88,7 +95,7 @@ def test_a_failing_rule_keeps_its_error_and_the_next_goes_on():
     assert (state.rules[1].health, len(evaluation.transitions)) == ("ok", 2)
 
 
-def test_over_the_limit_all_alerts_of_the_rule_are_dropped_with_an_error():
+def test_over_the_limit_all_alerts_of_the_rule_are_dropped_with_an_error() -> None:
     database = Database()
     fill(database, "load", {"pod": "a"}, [9, 9])
     fill(database, "load", {"pod": "b"}, [1, 9])
@@ -100,7 +107,7 @@ def test_over_the_limit_all_alerts_of_the_rule_are_dropped_with_an_error():
     assert state.alerting_states()[0].active == {}
 
 
-def test_two_series_that_become_one_alert_are_an_error():
+def test_two_series_that_become_one_alert_are_an_error() -> None:
     database = Database()
     for pod in "ab":
         fill(database, "load", {"pod": pod}, [9])
@@ -108,7 +115,7 @@ def test_two_series_that_become_one_alert_are_an_error():
     assert evaluation.errors[0].message == "vector contains metrics with the same labelset after applying alert labels"
 
 
-def test_a_label_that_changes_with_the_value_makes_another_alert():
+def test_a_label_that_changes_with_the_value_makes_another_alert() -> None:
     rule = {**HIGH, "labels": {"severity": "{{ if gt $value 20.0 }}page{{ else }}info{{ end }}"}}
     found = walk(GroupState(group_of(rule)), loaded([9, 30]), 2)
     assert [(t.time_ms, t.after, label(t.labels, "severity")) for t in found] == [
@@ -118,25 +125,25 @@ def test_a_label_that_changes_with_the_value_makes_another_alert():
     ]
 
 
-def test_a_template_that_fails_leaves_the_alert_firing():
+def test_a_template_that_fails_leaves_the_alert_firing() -> None:
     found = walk(GroupState(group_of({**HIGH, "annotations": {"x": "{{ .Nope }}"}})), loaded([9]), 1)
     assert found[0].after == "firing"
     assert found[0].annotations[0][1].startswith("<error expanding template: error executing template __alert_High:")
 
 
-def test_query_offset_looks_back_and_stamps_results_back():
+def test_query_offset_looks_back_and_stamps_results_back() -> None:
     database = loaded([9, 1, 1])
     state = GroupState(group_of(HIGH, query_offset="1m"))
     assert story([*state.evaluate(database, STEP_MS).transitions]) == [(1, "inactive", "firing")]
     assert len(series_at(database, "ALERTS", 0)) == 1
 
 
-def test_every_state_has_a_way_on_for_whatever_is_seen():
+def test_every_state_has_a_way_on_for_whatever_is_seen() -> None:
     assert {state for state, _seen in NEXT} >= set(NEXT.values())
     assert all((state, seen) in NEXT for state in ("pending", "firing") for seen in ("met", "held", "absent"))
 
 
-def test_resolved_alerts_are_told_with_their_span():
+def test_resolved_alerts_are_told_with_their_span() -> None:
     state = GroupState(group_of({**HIGH, "for": "1m"}))
     database = loaded([9, 9, 1])
     told = [a for minute in range(3) for a in alerts_of(state.evaluate(database, minute * STEP_MS), "http://p/")]
@@ -152,7 +159,7 @@ def test_resolved_alerts_are_told_with_their_span():
         (10, 15, 20),  # twenty minutes were left: the outage does not count
     ],
 )
-def test_for_is_restored_after_a_restart(active_minutes: int, down_minutes: int, fires_after: int):
+def test_for_is_restored_after_a_restart(active_minutes: int, down_minutes: int, fires_after: int) -> None:
     database = Database()
     fill(database, "load", {"pod": "a"}, [9] * 120)
     rule = {**HIGH, "for": "30m"}
@@ -171,20 +178,24 @@ def test_for_is_restored_after_a_restart(active_minutes: int, down_minutes: int,
     assert fired == [max(1, fires_after)]
 
 
-def test_a_group_that_reads_its_own_results_is_not_observable():
+def test_a_group_that_reads_its_own_results_is_not_observable() -> None:
     assert why_not_observable(group_of({"record": "a", "expr": "a + 1"})) != ""
     assert why_not_observable(group_of({"alert": "A", "expr": "ALERTS > 0"})) != ""
     assert why_not_observable(group_of({"alert": "A", "expr": '{job="x"}'})) != ""
     assert why_not_observable(group_of({"record": "a", "expr": "load"}, {"alert": "A", "expr": "a > 1"})) == ""
 
 
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"record": "pod:load:max", "expr": "max by (pod) (load) > 2"},
     {"alert": "Plain", "expr": "load > 5"},
     {"alert": "Held", "expr": "pod:load:max > 4", "for": "2m", "annotations": {"v": "{{ $value }}"}},
     {"alert": "Kept", "expr": "load > 6", "keep_firing_for": "2m", "labels": {"s": "{{ if gt $value 8.0 }}a{{ end }}"}},
     {"alert": "Gone", "expr": "absent(load)"},
-    {"alert": "Asks", "expr": "load > 7", "annotations": {"q": '{{ with query "sum(load)" }}{{ . | first | value }}{{ end }}'}},
+    {
+        "alert": "Asks",
+        "expr": "load > 7",
+        "annotations": {"q": '{{ with query "sum(load)" }}{{ . | first | value }}{{ end }}'},
+    },
     {"record": "clash", "expr": "load > 8", "labels": {"pod": ""}},
 ]
 
@@ -196,7 +207,7 @@ RULES = [
     cut=st.integers(1, 11),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_span_at_once_gives_the_same_as_step_by_step(values: list[list[float | None]], cut: int):
+def test_a_span_at_once_gives_the_same_as_step_by_step(values: list[list[float | None]], cut: int) -> None:
     databases = [Database(), Database()]
     for database in databases:
         for number, row in enumerate(values):

@@ -1,11 +1,18 @@
 """Alertmanager 0.28's routing as a pure state machine, and the reading of its configuration.
 
-Public face below. Neighbours: `gotemplate` for notification texts, nothing of rules but label sets. Called by whoever turns
+Public face below. Neighbours: `gotemplate` for notification texts, nothing of rules but label sets. Called by
+whoever turns
 rule transitions into notifications, in rehearsal, backtest and live.
 """
 
 from pilothouse.engines.alerting.alertmanager.alerts import (
-    Held, HeldAlert, Notification, NotifiedAlert, Silence, fingerprint, silence_id,
+    Held,
+    HeldAlert,
+    Notification,
+    NotifiedAlert,
+    Silence,
+    fingerprint,
+    silence_id,
 )  # fmt: skip
 from pilothouse.engines.alerting.alertmanager.config import Config, InhibitRule, Integration, Receiver, Route
 from pilothouse.engines.alerting.alertmanager.config_file import parse_config

@@ -51,7 +51,9 @@ class HeldAlert:
 
 
 def sort_key(labels: Labels) -> tuple[object, ...]:
-    """Alertmanager's order of alerts in a message: by job, then instance (those that have them first), then all labels."""
+    """Alertmanager's order of alerts in a message: by job, then instance (those that have them first), then all
+    labels.
+    """
     found = dict(labels)
     job, instance = found.get("job"), found.get("instance")
     return (job is None, job or "", instance is None, instance or "", labels)
@@ -130,7 +132,8 @@ class Notification:
 @dataclass(frozen=True, slots=True)
 class Held:
     """Why an alert did not (yet) make a notification in one group. kind: waiting, inhibited, inactive_time, muted_time,
-    silenced, notified, no_integration, resolved_unsent. place: the rule, silence or route responsible, where it has one."""
+    silenced, notified, no_integration, resolved_unsent. place: the rule, silence or route responsible, where it has
+    one."""
 
     time_ms: int
     labels: Labels

@@ -1,6 +1,7 @@
 """An Alertmanager configuration once read: the routing tree, receivers, inhibition rules, time intervals. Values only.
 
-Made by `config_file`; `dispatch` runs it. Routes have their options resolved: what a child does not set, it has from its
+Made by `config_file`; `dispatch` runs it. Routes have their options resolved: what a child does not set, it has
+from its
 parent (dispatch/route.go).
 """
 
@@ -17,7 +18,9 @@ from pilothouse.engines.alerting.alertmanager.matchers import Matcher, all_match
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One way of a receiver to reach people. kind: webhook, slack, email, pagerduty, …; settings: its YAML as written."""
+    """One way of a receiver to reach people. kind: webhook, slack, email, pagerduty, …; settings: its YAML as
+    written.
+    """
 
     kind: str
     index: int
@@ -82,7 +85,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class InhibitRule:
-    """A firing alert that matches `source` silences those that match `target` and agree with it on all `equal` labels."""
+    """A firing alert that matches `source` silences those that match `target` and agree with it on all `equal`
+    labels.
+    """
 
     source: tuple[Matcher, ...]
     target: tuple[Matcher, ...]

@@ -1,6 +1,7 @@
 """Reads an alertmanager.yml from plain data, with Alertmanager's checks and words (config/config.go, 0.28).
 
-Unlike Alertmanager, one mistake does not refuse the file: a broken route, receiver or rule is reported and left out, and
+Unlike Alertmanager, one mistake does not refuse the file: a broken route, receiver or rule is reported and left
+out, and
 routing goes on with the rest. Only a file without a usable root route gives no configuration.
 """
 
@@ -34,8 +35,8 @@ _INHIBIT = (
 
 SEND_RESOLVED: dict[str, bool] = {
     "discord": True, "email": False, "incidentio": True, "pagerduty": True, "slack": False, "webhook": True,
-    "opsgenie": True, "wechat": False, "pushover": True, "victorops": True, "sns": True, "telegram": True, "webex": True,
-    "msteams": True, "msteamsv2": True, "jira": True, "rocketchat": False, "mattermost": True,
+    "opsgenie": True, "wechat": False, "pushover": True, "victorops": True, "sns": True, "telegram": True,
+    "webex": True, "msteams": True, "msteamsv2": True, "jira": True, "rocketchat": False, "mattermost": True,
 }  # fmt: skip
 """The integrations Alertmanager knows, and whether each tells of resolved alerts when its settings do not say."""
 
@@ -125,6 +126,7 @@ class _Reader:
                 if settings is not None and not isinstance(settings, Mapping):
                     self.say("PH262", f"an entry of {key} must be a mapping", place)
                     continue
+                settings = settings or {}
                 if not settings and kind in ("webhook", "email"):
                     self.say("PH265", f"missing {kind} config", place)
                     continue
@@ -134,9 +136,9 @@ class _Reader:
                 if kind == "webhook" and not settings.get("url") and not settings.get("url_file"):
                     self.say("PH265", "one of url or url_file must be configured", place)
                     continue
-                chosen = (settings or {}).get("send_resolved")
+                chosen = settings.get("send_resolved")
                 resolved = SEND_RESOLVED[kind] if chosen is None else text_of(chosen) == "true"
-                out.append(Integration(kind, index, resolved, dict(settings or {}), self.where(place)))
+                out.append(Integration(kind, index, resolved, dict(settings), self.where(place)))
         return out
 
     def _read_intervals(self, document: Mapping[str, Any], key: str, what: str) -> None:

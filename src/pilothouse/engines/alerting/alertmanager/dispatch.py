@@ -5,8 +5,10 @@
     notifications = state.advance(now_ms)      # everything due up to now, in the order it would have been sent
     state.why(labels, now_ms)                  # per route: notified, waiting, inhibited by …, silenced by …, muted by …
 
-Follows dispatch/dispatch.go and the stages of notify/ (0.28): a group waits `group_wait`, then looks every `group_interval`;
-inhibition, active and mute intervals, silences, then de-duplication against what each integration was last told. Sending
+Follows dispatch/dispatch.go and the stages of notify/ (0.28): a group waits `group_wait`, then looks every
+`group_interval`;
+inhibition, active and mute intervals, silences, then de-duplication against what each integration was last told.
+Sending
 always succeeds here. Order is fixed: by due time, then by the age of the group.
 """
 
@@ -17,7 +19,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.engines.alerting.alertmanager.alerts import (
-    Held, HeldAlert, Notification, NotifiedAlert, Silence, sort_key,
+    Held,
+    HeldAlert,
+    Notification,
+    NotifiedAlert,
+    Silence,
+    sort_key,
 )  # fmt: skip
 from pilothouse.engines.alerting.alertmanager.config import Config, Integration, Route
 from pilothouse.engines.alerting.alertmanager.inhibition import Inhibitor

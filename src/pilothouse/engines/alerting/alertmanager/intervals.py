@@ -1,4 +1,6 @@
-"""Time intervals that mute or activate routes (alertmanager timeinterval/timeinterval.go): read from YAML, asked with a time."""
+"""Time intervals that mute or activate routes (alertmanager timeinterval/timeinterval.go): read from YAML, asked
+with a time.
+"""
 
 from __future__ import annotations
 

@@ -269,8 +269,8 @@ def _default_texts() -> dict[str, str]:
         "mattermost.default.text", "email.default.html",
     )  # fmt: skip
     links = (
-        "pagerduty.default.clientURL", "opsgenie.default.source", "pushover.default.url", "rocketchat.default.titlelink",
-        "mattermost.default.titlelink",
+        "pagerduty.default.clientURL", "opsgenie.default.source", "pushover.default.url",
+        "rocketchat.default.titlelink", "mattermost.default.titlelink",
     )  # fmt: skip
     names = (
         "pagerduty.default.client", "victorops.default.monitoring_tool", "rocketchat.default.alias",
@@ -292,7 +292,9 @@ FUNCTION_NAMES = frozenset(message_functions(0))
 
 
 class MessageTemplates:
-    """The named templates that notification settings may use: Alertmanager's defaults, then the user's files over them."""
+    """The named templates that notification settings may use: Alertmanager's defaults, then the user's files over
+    them.
+    """
 
     def __init__(self, files: Mapping[str, str] | None = None) -> None:
         self.trees: dict[str, Tree] = {}

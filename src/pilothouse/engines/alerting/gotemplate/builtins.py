@@ -33,10 +33,7 @@ def _number(value: Any) -> Any:
 def _eq(first: Any, *others: Any) -> bool:
     if not others:
         raise CallError("missing argument for comparison")
-    for other in others:
-        if _equal(first, other):
-            return True
-    return False
+    return any(_equal(first, other) for other in others)
 
 
 def _equal(first: Any, other: Any) -> bool:

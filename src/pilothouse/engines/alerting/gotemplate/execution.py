@@ -7,6 +7,7 @@ Pure: what it reads from outside comes through the functions it is given. Errors
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pilothouse.engines.alerting.gotemplate.errors import CallError, ExecutionError
@@ -168,10 +169,8 @@ class _State:
                     self.bind(node, inner - 2, declared[0], key)
                 if declared:
                     self.bind(node, inner - 1, declared[-1], item)
-                try:
+                with suppress(_Continue):
                     self.walk(item, node.body)
-                except _Continue:
-                    pass
                 del self.variables[inner:]
         except _Break:
             pass

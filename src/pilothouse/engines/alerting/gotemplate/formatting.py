@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pilothouse.engines.alerting.gotemplate.values import GoMap, GoSlice, GoStruct, type_name
+from pilothouse.engines.alerting.gotemplate.values import GoMap, GoSlice, GoStruct, Named, type_name
 from pilothouse.engines.alerting.rules import quoted
 
 
@@ -250,10 +250,8 @@ def _by_kind(value: Any, verb: str, spec: _Spec) -> str | None:
     """The text of a value under a verb, None when the verb does not fit."""
     if isinstance(value, bool):
         return spec.pad("true" if value else "false") if verb in "vt" else None
-    named = not isinstance(value, str) and type(value).__str__ not in (int.__str__, float.__str__, object.__str__)
-    if verb in "vsqxX" and named and not isinstance(value, GoMap | GoSlice | GoStruct | float | complex):
-        if type(value) is not int:
-            return _string(str(value), "s" if verb == "v" else verb, spec)
+    if verb in "vsqxX" and isinstance(value, Named):
+        return _string(str(value), "s" if verb == "v" else verb, spec)
     if isinstance(value, int):
         return _integer(int(value), verb, spec)
     if isinstance(value, float):

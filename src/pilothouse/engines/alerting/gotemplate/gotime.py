@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.base.clock import datetime_of
+from pilothouse.engines.alerting.gotemplate.values import Named
 
 _S = 1_000_000_000
 _MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 )  # fmt: skip
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class GoDuration:
+class GoDuration(Named):
     """Nanoseconds, printed as Go does: 1h2m3.5s, 1.5ms, 0s."""
 
     ns: int
@@ -66,7 +68,7 @@ class GoDuration:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class GoTime:
+class GoTime(Named):
     """A moment in UTC."""
 
     ns: int
@@ -110,7 +112,7 @@ class GoTime:
         return _LAYOUT.sub(lambda m: _piece(m[0], moment, rest), layout)
 
 
-class _Named(int):
+class _Calendar(Named, int):
     names: tuple[str, ...] = ()
     first = 0
 
@@ -118,11 +120,11 @@ class _Named(int):
         return self.names[int(self) - self.first]
 
 
-class GoMonth(_Named):
+class GoMonth(_Calendar):
     names, first, type_name = _MONTHS, 1, "time.Month"
 
 
-class GoWeekday(_Named):
+class GoWeekday(_Calendar):
     names, first, type_name = _DAYS, 0, "time.Weekday"
 
 

@@ -57,10 +57,10 @@ _HEX_FLOAT = re.compile(r"[+-]?0[xX][0-9a-fA-F_]*\.?[0-9a-fA-F_]*[pP][+-]?[0-9]+
 def number(text: str, kind: str) -> int | float | complex:
     """The value of a number token as a constant without context: an int when it can be one and is written as one."""
     if kind == "char":
-        value = unquote(text)
-        if len(value) != 1:
+        char = unquote(text)
+        if len(char) != 1:
             raise ValueError(f"malformed character constant: {text}")
-        return ord(value)
+        return ord(char)
     if kind == "complex" or text.endswith("i"):
         return _complex(text)
     if _INTEGER.fullmatch(text):

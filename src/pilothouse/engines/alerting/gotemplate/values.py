@@ -1,6 +1,7 @@
 """The Go values that a template can meet, and the names of their types.
 
-Python's own str, bool, int, float, complex and None stand for Go's string, bool, int, float64, complex128 and nil. Maps are
+Python's own str, bool, int, float, complex and None stand for Go's string, bool, int, float64, complex128 and nil.
+Maps are
 `GoMap`, slices `GoSlice`, structs `GoStruct`; times and durations have their own classes in `gotime`.
 """
 
@@ -37,6 +38,12 @@ class GoSlice(list[Any]):
         self.type_name = type_name
 
 
+class Named:
+    """A value with a String method of its own (times, durations, months): %v and %s print that."""
+
+    __slots__ = ()
+
+
 class HTML(str):
     """html/template's marked-safe string; in text templates just a string of another type."""
 
@@ -62,7 +69,9 @@ class GoStruct:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A template function. parameters are type names ("string", "int", "any", …); variadic: the type of the rest, or None."""
+    """A template function. parameters are type names ("string", "int", "any", …); variadic: the type of the rest,
+    or None.
+    """
 
     call: Callable[..., Any]
     parameters: tuple[str, ...]

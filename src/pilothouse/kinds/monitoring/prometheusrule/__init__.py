@@ -1,1 +1,3 @@
-"""PrometheusRule: groups of recording and alerting rules, stored as they are; `engines.alerting` reads and evaluates them."""
+"""PrometheusRule: groups of recording and alerting rules, stored as they are; `engines.alerting` reads and
+evaluates them.
+"""

@@ -1,6 +1,7 @@
 """PrometheusRule as prometheus-operator 0.93 defines it: its CustomResourceDefinition is its schema and its rules.
 
-Expressions and templates are not checked when the object is stored: the operator's optional webhook would refuse the whole
+Expressions and templates are not checked when the object is stored: the operator's optional webhook would refuse
+the whole
 object, and then the good rules would go with the broken one. `engines.alerting.parse_rule_groups` reports each rule.
 """
 

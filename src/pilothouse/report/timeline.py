@@ -22,8 +22,8 @@ DETAIL_WEIGHT = 25
 """Moments of less weight are details: no mark on the timeline, and a line only when there is room for all."""
 
 ORDER = ("load", "ready", "desired", "nodes", "errors", "p99", "budget")
-LETTERS = {"fault": "F", "deploy": "D", "load": "L", "change": "C", "rollout": "R", "scale": "S", "nodes": "N"}
-"""Marks of the event lane, most telling first: where two fall into one column, the first one is drawn."""
+LETTERS = {"deploy": "D", "fault": "F", "load": "L", "change": "C", "rollout": "R", "scale": "S", "nodes": "N"}
+"""Marks of the event lane, most telling first."""
 
 Segment = tuple[str, str]
 """(text, style). Styles: "", "dim", "bold", "good", "bad", "warn", "curve", "lack"."""
@@ -164,8 +164,14 @@ def _event_line(moments: Sequence[Moment], grid: Grid) -> Line:
         if letter is None or moment.weight < DETAIL_WEIGHT:
             continue
         column = grid.column(moment.at_s)
-        if cells[column] == " " or order.index(letter) < order.index(cells[column]):
+        if cells[column] == " ":
             cells[column] = letter
+        elif cells[column] != letter:
+            # Two things at once stand side by side, the more telling one first.
+            first, second = sorted((cells[column], letter), key=order.index)
+            cells[column] = first
+            if column + 1 < grid.width and cells[column + 1] == " ":
+                cells[column + 1] = second
     text = "".join(cells).rstrip()
     if not text:
         return []

@@ -53,6 +53,7 @@ class PodView(msgspec.Struct, gc=False):
 
     ready: condition Ready is True. ended: phase Succeeded or Failed. terminating: being deleted and not ended.
     active: neither ended nor being deleted (`IsPodActive`). ready_since: RFC 3339 text of the Ready condition.
+    derived: what one reader worked out from this version and may find again; nobody else looks at it.
     """
 
     metadata: PodMeta
@@ -63,9 +64,10 @@ class PodView(msgspec.Struct, gc=False):
     active: bool = True
     terminating: bool = False
     ready_since: str = ""
+    derived: Any = None
 
     def __post_init__(self) -> None:
-        self.ready, self.ready_since = False, ""
+        self.ready, self.ready_since, self.derived = False, "", None
         for condition in self.status.conditions or ():
             if condition.get("type") == "Ready":
                 self.ready = condition.get("status") == "True"

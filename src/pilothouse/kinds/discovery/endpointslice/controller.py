@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pilothouse.base.actions import Decision, Object
-from pilothouse.engines.rolling.lookup import keys_by_labels, matcher, selector_key, selector_keys_of
+from pilothouse.engines.rolling.lookup import keys_by_labels, selector_key, selector_keys_of
 from pilothouse.engines.rolling.views import PodView
 from pilothouse.kinds.discovery.endpointslice.decide import CONTROLLER, KIND_NAME, MANAGED_BY, SERVICE_NAME, decide
 from pilothouse.kinds.discovery.endpointslice.views import ServiceView, SliceView, same_endpoint
@@ -107,8 +108,14 @@ def _selected(client: Client, service: ServiceView) -> Iterator[PodView]:
     if not selector:
         yield from (stored.view(PodView) for stored in client.list("Pod", namespace))
         return
-    matches = matcher({"matchLabels": selector})
+    wanted = selector.items()
+    seen: Any = _selected
+    matching = False
     for stored in client.indexed("Pod", LABELS, selector_key(namespace, selector)):
         pod = stored.view(PodView)
-        if matches(pod.labels):
+        if pod.metadata.labels is not seen:
+            # Pods of one template mostly share one dict of labels: it is tested once.
+            seen = pod.metadata.labels
+            matching = wanted <= seen.items()
+        if matching:
             yield pod

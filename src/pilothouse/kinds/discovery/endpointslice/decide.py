@@ -14,7 +14,16 @@ from typing import Any
 
 from pilothouse.base.actions import Action, Create, Decision, Delete, Patch
 from pilothouse.engines.rolling.views import PodView, controller_reference
-from pilothouse.kinds.discovery.endpointslice.views import Endpoint, ServiceView, SliceView, belongs, endpoint_of
+from pilothouse.kinds.discovery.endpointslice.views import (
+    Endpoint,
+    Identity,
+    Made,
+    ServiceView,
+    SliceView,
+    belongs,
+    identity,
+    made_endpoint,
+)
 
 KIND_NAME = "discovery.k8s.io/EndpointSlice"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -38,7 +47,7 @@ class _Group:
     """Endpoints that share their ports."""
 
     ports: Ports
-    endpoints: dict[tuple[str, ...], Endpoint] = field(default_factory=dict)
+    endpoints: dict[Identity, Made] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,33 +105,28 @@ def _wanted(
 ) -> tuple[dict[PortKey, _Group], bool]:
     """Endpoints by their ports, and whether a pod was left out because its node is not known."""
     groups: dict[PortKey, _Group] = {}
-    ports_seen: dict[int, tuple[PortKey, Ports]] = {}
+    # Pods of one template share the very same list of containers, and many share a node: each is looked up once.
+    group_of: dict[int, _Group] = {}
+    zones: dict[str, str | None] = {}
     skipped = False
     for pod in pods:
         if not belongs(pod):
             continue
-        # Pods of one template share the very same list of containers: their ports are worked out once.
-        found = ports_seen.get(id(pod.spec.containers))
-        if found is None:
-            ports = _ports(service, pod)
-            found = ports_seen[id(pod.spec.containers)] = (_key(ports), ports)
-        zone = zone_of(pod.spec.nodeName)
+        node = pod.spec.nodeName
+        if node not in zones:
+            zones[node] = zone_of(node)
+        zone = zones[node]
         if zone is None and not service.spec.publishNotReadyAddresses:
             skipped = True
             continue
-        group = groups.get(found[0])
+        group = group_of.get(id(pod.spec.containers))
         if group is None:
-            group = groups[found[0]] = _Group(found[1])
-        endpoint = endpoint_of(pod, service, address_type, zone or "")
-        if endpoint["addresses"]:
-            group.endpoints[_identity(endpoint)] = endpoint
+            ports = _ports(service, pod)
+            group = group_of[id(pod.spec.containers)] = groups.setdefault(_key(ports), _Group(ports))
+        made = made_endpoint(pod, service, address_type, zone or "")
+        if made.endpoint["addresses"]:
+            group.endpoints[made.identity] = made
     return groups, skipped
-
-
-def _identity(endpoint: Endpoint) -> tuple[str, ...]:
-    """What makes an endpoint the same one although its conditions change."""
-    target = endpoint.get("targetRef") or {}
-    return (target.get("uid", ""), endpoint.get("nodeName", ""), endpoint.get("hostname", ""), *endpoint["addresses"])
 
 
 def _ports(service: ServiceView, pod: PodView) -> list[dict[str, Any]]:
@@ -211,7 +215,7 @@ def _plan_group(plan: _Plan, service: ServiceView, group: _Group, present: Seque
             changed.append(_Draft(group.ports, kept, slice_))
         else:
             unchanged.append(slice_)
-    left = list(wanted.values())
+    left = [made.endpoint for made in wanted.values()]
     for draft in sorted(changed, key=lambda d: -len(d.endpoints)):
         room = MAX_ENDPOINTS - len(draft.endpoints)
         draft.endpoints += left[:room]
@@ -221,19 +225,22 @@ def _plan_group(plan: _Plan, service: ServiceView, group: _Group, present: Seque
         left = _place(plan, group, unchanged, left)
 
 
-def _keep(slice_: SliceView, wanted: dict[tuple[str, ...], Endpoint]) -> tuple[list[Endpoint], bool]:
+def _keep(slice_: SliceView, wanted: dict[Identity, Made]) -> tuple[list[Endpoint], bool]:
     """(the slice's endpoints that stay, brought up to date; whether anything differs); takes them out of `wanted`."""
     kept: list[Endpoint] = []
     present = slice_.endpoints or ()
     differs = False
     for endpoint in present:
-        current = wanted.pop(_identity(endpoint), None)
-        if current is None:
+        made = wanted.pop(identity(endpoint), None)
+        if made is None:
             continue
-        # The stored endpoint itself stays where nothing changed, so that the write sees at a glance what is new.
-        same = current == endpoint
-        differs = differs or not same
-        kept.append(endpoint if same else current)
+        if made.endpoint is not endpoint:
+            if made.endpoint == endpoint:
+                # The stored one stays where nothing changed, so that the write sees at a glance what is new.
+                made.endpoint = endpoint
+            else:
+                differs = True
+        kept.append(made.endpoint)
     return kept, differs or len(kept) != len(present)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from pilothouse.engines.rolling.views import PodView
 
 Endpoint = Mapping[str, Any]
+Identity = tuple[str, ...]
 
 
 class ServiceMeta(msgspec.Struct, frozen=True, gc=False):
@@ -64,26 +66,60 @@ def belongs(pod: PodView) -> bool:
     return not pod.ended and bool(pod.status.podIPs or pod.status.podIP)
 
 
-def endpoint_of(pod: PodView, service: ServiceView, address_type: str, zone: str) -> dict[str, Any]:
-    """The endpoint of one pod; zone is "" when its node has none. `ready` is never true while terminating."""
-    meta, spec = pod.metadata, pod.spec
+@dataclass(slots=True)
+class Made:
+    """A pod's endpoint, kept with the pod's version: Services of thousands of pods look at it after every change.
+
+    made_for: all that it depends on besides the pod. endpoint: becomes the stored one when that is equal, so that the
+    next look compares by identity.
+    """
+
+    made_for: tuple[str, str, bool, str]
+    identity: Identity
+    endpoint: Endpoint
+
+
+def made_endpoint(pod: PodView, service: ServiceView, address_type: str, zone: str) -> Made:
+    """The endpoint of one pod; zone is "" when its node has none."""
+    spec = pod.spec
+    hostname = ""
+    if spec.hostname and spec.subdomain == service.metadata.name:
+        hostname = spec.hostname
+    made_for = (address_type, zone, service.spec.publishNotReadyAddresses, hostname)
+    made = pod.derived
+    if made is None or made.made_for != made_for:
+        endpoint = _endpoint(pod, *made_for)
+        made = pod.derived = Made(made_for, identity(endpoint), endpoint)
+    found: Made = made
+    return found
+
+
+def _endpoint(pod: PodView, address_type: str, zone: str, publish_not_ready: bool, hostname: str) -> dict[str, Any]:
+    """`ready` is never true while terminating, unless the Service publishes unready addresses."""
+    meta = pod.metadata
     terminating = meta.deletionTimestamp is not None
     endpoint: dict[str, Any] = {
         "addresses": addresses(pod, address_type),
         "conditions": {
-            "ready": service.spec.publishNotReadyAddresses or (pod.ready and not terminating),
+            "ready": publish_not_ready or (pod.ready and not terminating),
             "serving": pod.ready,
             "terminating": terminating,
         },
         "targetRef": {"kind": "Pod", "namespace": meta.namespace, "name": meta.name, "uid": meta.uid},
     }
-    if spec.hostname and spec.subdomain == service.metadata.name and meta.namespace == service.metadata.namespace:
-        endpoint["hostname"] = spec.hostname
-    if spec.nodeName:
-        endpoint["nodeName"] = spec.nodeName
+    if hostname:
+        endpoint["hostname"] = hostname
+    if pod.spec.nodeName:
+        endpoint["nodeName"] = pod.spec.nodeName
     if zone:
         endpoint["zone"] = zone
     return endpoint
+
+
+def identity(endpoint: Endpoint) -> Identity:
+    """What makes an endpoint the same one although its conditions change."""
+    target = endpoint.get("targetRef") or {}
+    return (target.get("uid", ""), endpoint.get("nodeName", ""), endpoint.get("hostname", ""), *endpoint["addresses"])
 
 
 def same_endpoint(left: PodView, right: PodView) -> bool:

@@ -70,6 +70,8 @@ class WritePath:
 
     def _new_body(self, kind: Kind, obj: Object) -> tuple[Object, list[Cause]]:
         found = Findings()
+        if obj.__class__ is not dict:
+            obj = self._as_object(kind, obj)
         body: Object = self._fitted(kind, self._without_status(kind, obj), found)
         metadata = self._new_metadata(kind, body.get("metadata") or {})
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
@@ -112,7 +114,7 @@ class WritePath:
         A resourceVersion or uid in the metadata must be the stored one. Raises NotFound, Conflict, Invalid, BadRequest.
         """
         kind = self._kind(kind_name)
-        metadata = obj.get("metadata") or {}
+        metadata = self._metadata(kind, obj)
         namespace = (metadata.get("namespace") or "default") if kind.namespaced else ""
         old = self.store.get(kind.name, namespace, metadata.get("name", ""))
         if old is None:
@@ -148,12 +150,12 @@ class WritePath:
         old = self._existing(kind, namespace, name)
         if resource_version and resource_version != old.object["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind, name)
-        metadata = patch.get("metadata")
-        if metadata is not None:
+        metadata = self._metadata(kind, patch) if patch.__class__ is not dict or "metadata" in patch else {}
+        if metadata:
             self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
         if subresource == "status":
             status = apply_merge_patch(old.object.get("status") or {}, patch.get("status") or {})
-            asked = None if metadata is None else apply_merge_patch(old.object["metadata"], metadata)
+            asked = apply_merge_patch(old.object["metadata"], patch["metadata"]) if metadata else None
             return self._put_status(kind, old, status, dry_run, asked)
         if subresource == "scale":
             return self._scale(kind, old, patch, dry_run)
@@ -220,10 +222,10 @@ class WritePath:
         if asked is not None and kind.strategy.status_writes_labels:
             body = self._with_labels(kind, before, asked)
         stored = before.get("status")
-        if kind.strategy.prepare_status is not None:
-            status = kind.strategy.prepare_status(status, before)
         if status != stored:
             fitted = self._fitted_status(kind, before, status)
+            if kind.strategy.prepare_status is not None:
+                fitted = kind.strategy.prepare_status(fitted, before)
             if fitted != stored:
                 body = {**body, "status": fitted}
         if body is before:
@@ -254,7 +256,8 @@ class WritePath:
     def _scale(self, kind: Kind, old: Stored, patch: Mapping[str, Any], dry_run: bool) -> Object:
         if not kind.strategy.scale:
             raise refusals.not_found(kind, f"{old.object['metadata']['name']}/scale")
-        replicas = (patch.get("spec") or {}).get("replicas", 0)
+        spec = patch.get("spec")
+        replicas = spec.get("replicas", 0) if isinstance(spec, Mapping) else None
         if replicas.__class__ is not int or replicas < 0:
             raise refusals.invalid(kind, old.object["metadata"]["name"], [wording.negative("spec.replicas", replicas)])
         return self._update(kind, old, apply_merge_patch(old.object, {"spec": {"replicas": replicas}}), dry_run)
@@ -347,6 +350,22 @@ class WritePath:
         if stored is None:
             raise refusals.not_found(kind, name)
         return stored
+
+    def _metadata(self, kind: Kind, obj: Any) -> Mapping[str, Any]:
+        """The metadata that came with a request, {} when none did; BadRequest when it cannot be metadata."""
+        metadata = self._as_object(kind, obj).get("metadata")
+        if metadata is None or metadata == {}:
+            return {}
+        found = Findings()
+        fitted: Mapping[str, Any] = kind.schema.load().fit_field("metadata", metadata, found)
+        self._refuse_undecodable(kind, found)
+        return fitted or {}
+
+    @staticmethod
+    def _as_object(kind: Kind, obj: Any) -> Object:
+        if isinstance(obj, Mapping):
+            return dict(obj)
+        raise refusals.undecodable(kind, f"json: cannot unmarshal it into Go value of type {kind.version}.{kind.kind}")
 
     def _all_of(self, kind: Kind) -> Callable[[], Iterable[Object]]:
         return lambda: (stored.object for stored in self.store.list(kind.name))

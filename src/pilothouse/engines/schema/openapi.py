@@ -44,7 +44,7 @@ class Schema:
             if name in ("apiVersion", "kind"):
                 continue
             fitted = self.fit_field(name, value, found)
-            if fitted is not value:
+            if fitted is not value or value is None:
                 out = dict(obj) if out is None else out
                 if fitted is None:
                     del out[name]

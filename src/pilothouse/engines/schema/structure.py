@@ -58,6 +58,8 @@ class Node:
     """A place in a schema. `plain`: values of exactly this class need no look at all."""
 
     plain: Any = ()
+    zero: Any = None
+    """What Go decodes null to inside a list or a map."""
 
     def fit(self, value: Any, path: Path, found: Findings, keep: bool) -> Any:  # noqa: ARG002 - the common signature
         """The fitted value (the same object when nothing changed); `keep`: remember fitted parts."""
@@ -76,6 +78,7 @@ class Scalar(Node):
 
     def __init__(self, kind: str, form: str, choices: tuple[Any, ...]) -> None:
         self._class: Any = {"string": str, "integer": int, "boolean": bool, "number": float}[kind]
+        self.zero = self._class()
         self.kind = kind
         self.form = form
         self.choices = choices
@@ -110,6 +113,8 @@ class Scalar(Node):
 class Quantity(Node):
     """A resource quantity: any number or text becomes its canonical text."""
 
+    zero = "0"
+
     def fit(self, value: Any, path: Path, found: Findings, keep: bool) -> Any:  # noqa: ARG002
         if value.__class__ not in (str, int, float):
             found.decoding.append((path, _wrong_type(value, "string")))
@@ -123,6 +128,8 @@ class Quantity(Node):
 
 
 class IntOrString(Node):
+    zero = 0
+
     def fit(self, value: Any, path: Path, found: Findings, keep: bool) -> Any:  # noqa: ARG002
         if value.__class__ is not int and value.__class__ is not str:
             found.decoding.append((path, _wrong_type(value, "int32")))
@@ -152,7 +159,10 @@ class Array(Node):
         for index, entry in enumerate(value):
             if entry.__class__ is plain:
                 continue
-            fitted = item.fit(entry, (*path, index), found, keep)
+            if entry is None and not self.lenient:
+                fitted = item.zero
+            else:
+                fitted = item.fit(entry, (*path, index), found, keep)
             if fitted is not entry:
                 out = list(value) if out is None else out
                 out[index] = fitted
@@ -182,7 +192,7 @@ class Map(Node):
             if entry.__class__ is plain:
                 continue
             if entry is None and not self.lenient:
-                fitted: Any = "" if plain is str else {}
+                fitted: Any = item.zero
             else:
                 # Decoding errors name the map, not the key; a nested object's unknown fields name both.
                 fitted = item.fit(entry, path if isinstance(item, Scalar | Quantity) else (*path, key), found, keep)
@@ -200,6 +210,10 @@ class Record(Node):
         self._resolve = resolve
         self._fields: Fields | None = None
         self._seen: dict[int, tuple[Any, Any]] = {}
+
+    @property
+    def zero(self) -> Any:
+        return dict(self.fields.defaults)
 
     @property
     def fields(self) -> Fields:
@@ -229,17 +243,14 @@ class Record(Node):
         return out
 
     def fit_changed(self, value: dict[str, Any], known: Mapping[str, Any], path: Path, found: Findings) -> Any:
-        """Like `fit`, but fields that are the very same objects as in `known` are taken as fitting."""
-        changed = {name: entry for name, entry in value.items() if known.get(name) is not entry}
-        fitted = self._fitted(changed, path, found, False, self.fields)
-        if fitted is changed:
-            return value
-        kept = {name: entry for name, entry in value.items() if name not in changed}
-        return {
-            **{name: default for name, default in self.fields.defaults.items() if name not in kept},
-            **kept,
-            **fitted,
-        }
+        """Like `fit`, but fields equal to those of `known`, which fits, are taken over from it: they are shared, not walked."""
+        kept = {name: known[name] for name, entry in value.items() if name in known and known[name] == entry}
+        changed = {name: entry for name, entry in value.items() if name not in kept}
+        return (
+            {**kept, **self._fitted(changed, path, found, False, self.fields)}
+            if kept
+            else self.fit(value, path, found, False)
+        )
 
     def _fitted(self, value: dict[str, Any], path: Path, found: Findings, keep: bool, fields: Fields) -> dict[str, Any]:
         plain, out = fields.plain, None

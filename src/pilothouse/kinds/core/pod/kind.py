@@ -84,8 +84,9 @@ def bind(obj: Object, binding: Mapping[str, Any], now: str) -> Object:
     """The pod on its node (`BindingREST.assignPod`). binding: {"target": {"name": node}}; Conflict when it has one
     already."""
     name = obj["metadata"]["name"]
-    node = (binding.get("target") or {}).get("name") or (binding.get("spec") or {}).get("nodeName")
-    if not node:
+    target = binding.get("target")
+    node = target.get("name") if isinstance(target, Mapping) else None
+    if not node or not isinstance(node, str):
         raise BadRequest("target.name: Required value")
     prefix = f'Operation cannot be fulfilled on pods/binding "{name}": '
     if "deletionTimestamp" in obj["metadata"]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pilothouse.base.clock import Clock
 from pilothouse.engines.alerting import Evaluation, GroupState, RuleGroup
+from pilothouse.engines.alerting.restoration import restore
 from pilothouse.engines.tsdb import Database
 
-OUTAGE_TOLERANCE_MS = 3_600_000
-"""--rules.alert.for-outage-tolerance: alerts older than this are not restored."""
+RESTORE_AFTER = 2
+"""Evaluations before a restarted group's alerts are put back: only then are those that go on known (rules/group.go)."""
 
 
 @dataclass(slots=True)
@@ -26,7 +27,8 @@ class RunningGroup:
     state: GroupState
     duration_s: float = 0.0
     last_s: float = 0.0
-    rule_durations_s: dict[int, float] = field(default_factory=dict)
+    unrestored: int = 0
+    """Evaluations left until the past is looked at; 0: it has been, or there is none."""
 
     @property
     def key(self) -> str:
@@ -36,8 +38,7 @@ class RunningGroup:
 class RuleRunner:
     """Evaluates groups until cancelled.
 
-    restore(group, database, now_ms, tolerance_ms) puts alerts back after a restart, once per group.
-    None: there is no past.
+    resume: whether the database may hold the past of these rules (a restart), whose `for` times then go on.
     on_evaluation gets every result: it feeds notifications and logs.
     """
 
@@ -50,14 +51,12 @@ class RuleRunner:
         external_labels: Mapping[str, str] | None = None,
         external_url: str = "",
         default_interval_ms: int = 60_000,
-        restore: Callable[[GroupState, Database, int, int], None] | None = None,
+        resume: bool = False,
         on_evaluation: Callable[[GroupState, Evaluation], None] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._on_evaluation = on_evaluation
-        self._restore = restore
-        self._restored: dict[str, bool] = {}
         self.groups: list[RunningGroup] = []
         for group in sorted(groups, key=lambda group: (group.file, group.name)):
             state = GroupState(
@@ -65,11 +64,9 @@ class RuleRunner:
                 external_labels=external_labels,
                 external_url=external_url,
                 default_interval_ms=default_interval_ms,
-                restored=restore is None,
+                restored=not resume,
             )
-            running = RunningGroup(state)
-            self._restored[running.key] = restore is None
-            self.groups.append(running)
+            self.groups.append(RunningGroup(state, unrestored=RESTORE_AFTER if resume else 0))
 
     async def run(self) -> None:
         """Runs all groups until cancelled; a restart restores their alerts from `ALERTS_FOR_STATE`."""
@@ -85,10 +82,10 @@ class RuleRunner:
         result = running.state.evaluate(self._database, time_ms)
         running.duration_s = self._clock.monotonic() - began
         running.last_s = time_ms / 1000
-        if self._restore is not None and not self._restored[running.key]:
-            # After the first evaluation, as rules/group.go does it: only alerts that are active can be put back.
-            self._restore(running.state, self._database, time_ms, OUTAGE_TOLERANCE_MS)
-            self._restored[running.key] = True
+        if running.unrestored:
+            running.unrestored -= 1
+            if not running.unrestored:
+                restore(running.state, self._database, time_ms)
         if self._on_evaluation is not None:
             self._on_evaluation(running.state, result)
         return result

@@ -243,14 +243,11 @@ class Record(Node):
         return out
 
     def fit_changed(self, value: dict[str, Any], known: Mapping[str, Any], path: Path, found: Findings) -> Any:
-        """Like `fit`, but fields equal to those of `known`, which fits, are taken over from it: they are shared, not walked."""
+        """Like `fit`, but fields equal to those of `known`, which fits, are taken over from it: shared, not walked."""
         kept = {name: known[name] for name, entry in value.items() if name in known and known[name] == entry}
         changed = {name: entry for name, entry in value.items() if name not in kept}
-        return (
-            {**kept, **self._fitted(changed, path, found, False, self.fields)}
-            if kept
-            else self.fit(value, path, found, False)
-        )
+        # What is kept wins: the walk of the rest fills defaults for fields it does not see.
+        return {**self._fitted(changed, path, found, False, self.fields), **kept}
 
     def _fitted(self, value: dict[str, Any], path: Path, found: Findings, keep: bool, fields: Fields) -> dict[str, Any]:
         plain, out = fields.plain, None

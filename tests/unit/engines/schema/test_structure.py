@@ -76,6 +76,14 @@ def test_statuses_are_walked_only_where_they_changed() -> None:
     assert not found
 
 
+def test_what_a_status_keeps_is_not_overwritten_by_defaults() -> None:
+    node = openapi.component("kubernetes-openapi/api_v1.json", "io.k8s.api.core.v1.Node")
+    stored = {"daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}}, "phase": "Running"}
+    fitted = node.fit_status({**stored, "phase": "Terminated"}, stored, Findings())
+    assert fitted["daemonEndpoints"] is stored["daemonEndpoints"]
+    assert fitted["phase"] == "Terminated"
+
+
 def test_custom_resources_are_filled_and_pruned() -> None:
     spec, problems = widget(
         gone=1, list=[{"id": "a", "gone": 1}], free={"a": "x", "b": 1}, any={"x": [1]}, note=None, mode=None

@@ -96,7 +96,7 @@ def grow(
 ) -> GrowthPlan:
     """Which pool to grow for pods that fit on no node.
 
-    sizes: nodes per pool, starting ones included; upcoming: nodes per pool that are starting: what fits there is helped.
+    sizes: nodes per pool, starting ones included; upcoming: nodes per pool that are starting: what fits there waits.
     """
     waiting = _left_after(pending, pools, upcoming or {})
     if not waiting:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pilothouse.engines.queueing.response import DELAY_ROWS, ROWS
+from pilothouse.engines.queueing.response import DELAY_ROWS, ROWS, ResponseTable
 from pilothouse.worlds.rehearsal.faults import ActiveFaults
 from pilothouse.worlds.rehearsal.pods import PodTable, Slots
 from pilothouse.worlds.rehearsal.service import IDLE_CPU_CORES, PodNumbers, Service, pod_numbers, response_table
@@ -72,7 +72,9 @@ class Layouts:
         self._services = services
         self._faults = faults
         self._columns = columns
-        self._table_index: dict[tuple[int, float, int, int], int] = {}
+        # By identity: the engine gives the same object for the same pods, and the list keeps it alive.
+        self._table_index: dict[int, int] = {}
+        self._tables: list[ResponseTable] = []
         self.steady = np.zeros((0, ROWS, columns))
         self.delayed = np.zeros((0, DELAY_ROWS, columns))
         self.mean_s = np.zeros((0, ROWS))
@@ -164,14 +166,18 @@ class Layouts:
         return numbers, self._table(group.service, numbers, max(int(everyone[group.service]), 1))
 
     def _table(self, service: int, numbers: PodNumbers, ready: int) -> int:
+        """The number of this pod's latency table; equal tables are stacked once."""
         made = response_table(self._services[service], numbers, ready, self._columns)
-        key = (service, numbers.service_s, numbers.servers, id(made))
-        index = self._table_index.get(key)
+        index = self._table_index.get(id(made))
         if index is None:
-            index = self._table_index[key] = len(self.steady)
-            self.steady = np.concatenate([self.steady, made.steady[None]])
-            self.delayed = np.concatenate([self.delayed, made.delayed[None]])
-            self.mean_s = np.concatenate([self.mean_s, made.mean_s[None]])
+            index = self._table_index[id(made)] = len(self._tables)
+            self._tables.append(made)
+            if index == len(self.steady):
+                more = max(8, index)
+                self.steady = np.concatenate([self.steady, np.zeros((more, *self.steady.shape[1:]))])
+                self.delayed = np.concatenate([self.delayed, np.zeros((more, *self.delayed.shape[1:]))])
+                self.mean_s = np.concatenate([self.mean_s, np.zeros((more, ROWS))])
+            self.steady[index], self.delayed[index], self.mean_s[index] = made.steady, made.delayed, made.mean_s
         return index
 
 

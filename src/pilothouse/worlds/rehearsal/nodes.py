@@ -74,6 +74,9 @@ class Nodes:
         self.desired: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
         self._index: dict[str, int] = {}
+        self._counted = False
+        self._ready = 0
+        self._hourly = 0.0
         self._cost = 0.0
         self._cost_until_s = clock.time()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -100,14 +103,23 @@ class Nodes:
 
     def count(self) -> int:
         """Machines that are ready."""
-        return sum(1 for m in self.machines.values() if m.ready_s is not None and not m.lost)
+        self._recount()
+        return self._ready
 
     def cost(self, now_s: float) -> float:
         """What all machines cost so far; one is paid from the moment it was asked for until it is gone."""
-        hours = (now_s - self._cost_until_s) / 3600
-        self._cost += hours * sum(self.groups[m.group].hourly or 0.0 for m in self.machines.values())
+        self._recount()
+        self._cost += (now_s - self._cost_until_s) / 3600 * self._hourly
         self._cost_until_s = now_s
         return self._cost
+
+    def _recount(self) -> None:
+        """Counts and price of the machines, kept until one comes, goes or changes."""
+        if self._counted:
+            return
+        self._counted = True
+        self._ready = sum(1 for m in self.machines.values() if m.ready_s is not None and not m.lost)
+        self._hourly = sum(self.groups[m.group].hourly or 0.0 for m in self.machines.values())
 
     def template(self, group: str) -> dict[str, Any]:
         """The Node object that a machine of this group would become: for what-if scheduling."""
@@ -134,6 +146,7 @@ class Nodes:
         self.cost(self._clock.time())
         self.desired[machine.group] = max(0, self.desired[machine.group] - 1)
         del self.machines[name]
+        self._counted = False
         await self._delete_node(name)
 
     # Losing
@@ -148,6 +161,7 @@ class Nodes:
         lost = found if count is None else found[:count]
         for machine in lost:
             machine.lost = True
+            self._counted = False
             self.node_lost(machine.name)
             self._run(f"lost/{machine.name}", self._lost(machine))
         return [m.name for m in lost]
@@ -222,6 +236,7 @@ class Nodes:
                     await self._delete_pod(pod, None)
         self.cost(self._clock.time())
         self.machines.pop(name, None)
+        self._counted = False
         await self._delete_node(name)
 
     def _pods_on(self, node: str) -> list[Mapping[str, Any]]:
@@ -251,6 +266,7 @@ class Nodes:
         number = self._numbers[group] = self._numbers.get(group, 0) + 1
         machine = Machine(f"{group}-{number}", group, self._next_zone(group), self._clock.time())
         self.machines[machine.name] = machine
+        self._counted = False
         return machine
 
     def _next_zone(self, group: str) -> str:
@@ -271,6 +287,7 @@ class Nodes:
         # The lifecycle controller takes the not-ready taint off when the node says that it is ready.
         await self._client.patch("Node", "", machine.name, {"spec": {"taints": node["spec"]["taints"] or None}})
         machine.ready_s = self._clock.time()
+        self._counted = False
         self._events.record(node, "Normal", "NodeReady", f"Node {machine.name} status is now: NodeReady", "kubelet")
 
     def _node(self, machine: Machine) -> dict[str, Any]:
@@ -333,6 +350,7 @@ def group_allocatable(group: NodeGroup) -> dict[str, str]:
         "cpu": quantity.canonical(group.cpu or "4"),
         "memory": quantity.canonical(group.memory or "16Gi"),
         "pods": str(group.pods),
+        **group.resources,
     }
 
 

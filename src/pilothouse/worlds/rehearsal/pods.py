@@ -105,6 +105,7 @@ class PodTable:
         self.cpu_s = np.zeros(0)
         self.throttled_s = np.zeros(0)
         self.restarts = np.zeros(0, dtype=np.int64)
+        self.incarnation = np.zeros(0, dtype=np.int64)
         self._grow(_FIRST_CAPACITY)
 
     def __len__(self) -> int:
@@ -123,8 +124,8 @@ class PodTable:
         if not self._free:
             self._grow(2 * self.capacity)
         slot = self._free.pop()
-        before = self.identity[slot]
-        identity.incarnation = before.incarnation + 1 if before is not None else 1
+        self.incarnation[slot] += 1
+        identity.incarnation = int(self.incarnation[slot])
         self.identity[slot] = identity
         self.by_uid[identity.uid] = slot
         self.alive[slot] = True

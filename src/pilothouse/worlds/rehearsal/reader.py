@@ -71,12 +71,11 @@ class ModelMetrics:
         pods = self._pods
         gaps = np.array([self._faults.resource_gap(s.name) for s in self._services] + [self._faults.resource_gap("")])
         seen = pods.running & (pods.listening | ~pods.ready) & ~gaps[pods.service]
-        incarnation = np.array([who.incarnation if who else 0 for who in pods.identity], dtype=np.int64)
         self._samples.append(
             _Sample(
                 time_s,
                 seen,
-                incarnation,
+                pods.incarnation.copy(),
                 pods.restarts.copy(),
                 pods.cpu_s.copy(),
                 pods.memory.copy(),

@@ -57,7 +57,11 @@ class Recorder:
         self._kubelet = _Page(database.frame("rehearsal/cadvisor"), pods)
         self._app_families = [f for f in self._families if f.app]
         self._other_families = [f for f in self._families if not f.app]
-        self._le = [_le_columns(s, pods.buckets) for s in services]
+        # Services with the same bucket columns are written together.
+        shapes = {tuple(_le_columns(s, pods.buckets).tolist()): None for s in services}
+        self._shapes = [np.array(le, dtype=np.intp) for le in shapes]
+        order = list(shapes)
+        self._shape = np.array([order.index(tuple(_le_columns(s, pods.buckets).tolist())) for s in services], dtype=int)
 
     def wants(self, *names: str) -> bool:
         """Whether any of these metric names is read."""
@@ -163,11 +167,11 @@ class Recorder:
         """[pod, buckets… +Inf, sum, count], padded on the right where services have fewer buckets."""
         pods = self._pods
         upto = np.cumsum(pods.latency[slots], axis=1)
-        width = max((len(le) for le in self._le), default=0)
+        width = max((len(le) for le in self._shapes), default=0)
         out = np.zeros((len(slots), width + 3))
-        service = pods.service[slots]
-        for index in np.unique(service).tolist() if len(self._le) > 1 else range(len(self._le)):
-            mine, le = service == index if len(self._le) > 1 else slice(None), self._le[index]
+        shape = self._shape[pods.service[slots]]
+        for index, le in enumerate(self._shapes):
+            mine = shape == index if len(self._shapes) > 1 else slice(None)
             rows = upto[mine]
             out[mine, : len(le)] = rows[:, le]
             out[mine, len(le)] = out[mine, len(le) + 2] = rows[:, -1]

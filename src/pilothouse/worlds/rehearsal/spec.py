@@ -154,6 +154,8 @@ class NodeGroup(Record, frozen=True):
     zones: tuple[str, ...] = ("zone-a", "zone-b", "zone-c")
     labels: dict[str, str] = {}
     taints: tuple[dict[str, str], ...] = ()
+    resources: dict[str, str] = {}
+    """Amounts besides cpu, memory and pods, e.g. {"nvidia.com/gpu": "1"}."""
 
 
 class ClusterSpec(Record, frozen=True):

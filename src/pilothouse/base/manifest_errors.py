@@ -177,6 +177,6 @@ def nothing_found(paths: list[str]) -> Finding:
     return Finding(
         "PH127",
         f"nothing to rehearse in {where}: no Kubernetes objects, rules, scenarios or Terraform files",
-        Place(paths[0] if len(paths) == 1 else ""),
+        Place(),
         "name the folder with your manifests, or see it work first: `pilothouse demo`",
     )

@@ -47,9 +47,10 @@ ASCII = str.maketrans(
 def render(report: Report, width: int = 100, spent: Spent | None = None) -> list[Line]:
     """All lines, each at most `width` characters."""
     width = max(60, min(width, 160))
-    out = _header(report, width, spent)
     if report.outcome == "unusable":
-        return out + _findings(report.findings, width) + _closing(report, width)
+        head: list[Line] = [[("Nothing could be rehearsed", "bad")]]
+        return head + _findings(report.findings, width) + _closing(report, width)
+    out = _header(report, width, spent)
     out += _verdicts(report, width)
     if report.shown is not None:
         out += _title("Timeline", _shown_seed(report), width)

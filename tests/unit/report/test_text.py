@@ -70,6 +70,7 @@ def test_many_runs() -> None:
 def test_unusable_input_shows_what_is_wrong_and_nothing_else() -> None:
     text = plain(render(msgspec.structs.replace(report(), outcome="unusable", shown=None, verdicts=[]), 80))
     assert "PH101 k8s/broken.yaml:7" in text
+    assert text.startswith("Nothing could be rehearsed\n")
     assert "Timeline" not in text
     assert "Verdict" not in text
 

@@ -42,10 +42,12 @@ class PodClass:
         "blocker_terms",
         "blockers",
         "capacity",
+        "cpu",
         "eligible",
         "epoch",
         "fits",
         "liking",
+        "memory",
         "needs",
         "node_mark",
         "score",
@@ -55,6 +57,7 @@ class PodClass:
 
     def __init__(self, needs: PodNeeds) -> None:
         self.needs = needs
+        self.cpu, self.memory = needs.request("cpu"), needs.request("memory")
         self.capacity = 0
         self.epoch = -1
         self.static: Bools = np.zeros(0, np.bool_)
@@ -88,7 +91,7 @@ class Placer:
         rows = self._candidates(pod_class, needs)
         if not len(rows):
             return explain(needs, cluster, pod_class.blockers, lambda c: self._eligible(pod_class, c))
-        row = int(rows[0]) if len(rows) == 1 else int(rows[int(np.argmax(self._score(pod_class, needs, rows)))])
+        row = int(rows[0]) if len(rows) == 1 else int(rows[self._score(pod_class, needs, rows).argmax()])
         node = cluster.nodes[row]
         assert node is not None
         return Placement(node.name)
@@ -173,7 +176,7 @@ class Placer:
                 fits = False
                 break
         pod_class.fits[row] = fits
-        pod_class.score[row] = scores.resources_of_one(needs, cluster, row)
+        pod_class.score[row] = scores.resources_of_one(needs, cluster, row, pod_class.cpu, pod_class.memory)
 
     def _eligible(self, pod_class: PodClass, constraint: Spread) -> Bools:
         mask = pod_class.eligible.get(constraint)
@@ -215,12 +218,12 @@ class Placer:
         for stop in (start + 2 * enough, total):
             # Most often the near half is enough; a full cluster needs the whole round.
             rows = order[start:stop]
-            first = np.flatnonzero(mask[rows])[:enough]
+            first = mask[rows].nonzero()[0][:enough]
             if len(first) == enough:
                 self._start = (start + int(first[-1]) + 1) % total
                 return rows[first]
         found, rest = rows[first], order[:start]
-        second = np.flatnonzero(mask[rest])[: enough - len(found)]
+        second = mask[rest].nonzero()[0][: enough - len(found)]
         if len(second) == enough - len(found):
             self._start = (int(second[-1]) + 1) % total
         return np.concatenate((found, rest[second]))

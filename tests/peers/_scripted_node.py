@@ -59,6 +59,8 @@ class Cluster:
             ],
         )
         self.garbage = GarbageCollector(self.client)
+        # Watching from the start: controllers may make pods before the kubelet's task first runs.
+        self._pods = self.client.watch("Pod")
         self._queue: list[tuple[str, str]] = []
         self._last_ready_s = -READY_EVERY_S
         self._queue_timer: asyncio.TimerHandle | None = None
@@ -83,7 +85,7 @@ class Cluster:
     # -- the kubelet --
 
     async def _play_kubelet(self) -> None:
-        async for batch in self.client.watch("Pod"):
+        async for batch in self._pods:
             for change in batch:
                 self._notice(change)
 

@@ -67,12 +67,13 @@ class World:
         self.reconciler = Reconciler(self.client, self.events, self.clock, controllers)
         self.reconciler.start()
         self._loop = loop
+        self._pods = self.client.watch("Pod")
         self._nodes = loop.create_task(self._play_nodes())
         self._addresses = 0
 
     async def _play_nodes(self) -> None:
         await self.client.create("Node", {"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "z1"}}})
-        async for batch in self.client.watch("Pod"):
+        async for batch in self._pods:
             for change in batch:
                 if change.new is None:
                     continue

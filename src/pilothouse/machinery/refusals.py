@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilothouse.base.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
+from pilothouse.engines.schema import wording
 from pilothouse.machinery.kind import Kind
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
@@ -33,3 +34,10 @@ def invalid(kind: Kind, name: str, causes: list[Cause]) -> Invalid:
 
 def undecodable(kind: Kind, why: str) -> BadRequest:
     return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+
+
+def bad_scale(kind: Kind, name: str, replicas: Any) -> Invalid:
+    """A scale subresource that asks for less than nothing; custom resources say it in their own words."""
+    if kind.schema.load().custom is not None:
+        return invalid(kind, name, [wording.invalid(".spec.replicas", replicas, "should be a non-negative integer")])
+    return Invalid("Scale", name, [wording.negative("spec.replicas", replicas)], group="autoscaling")

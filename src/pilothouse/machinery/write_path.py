@@ -254,12 +254,13 @@ class WritePath:
         return before if metadata == before["metadata"] else {**before, "metadata": metadata}
 
     def _scale(self, kind: Kind, old: Stored, patch: Mapping[str, Any], dry_run: bool) -> Object:
+        name = old.object["metadata"]["name"]
         if not kind.strategy.scale:
-            raise refusals.not_found(kind, f"{old.object['metadata']['name']}/scale")
+            raise refusals.not_found(kind, f"{name}/scale")
         spec = patch.get("spec")
         replicas = spec.get("replicas", 0) if isinstance(spec, Mapping) else None
         if replicas.__class__ is not int or replicas < 0:
-            raise refusals.invalid(kind, old.object["metadata"]["name"], [wording.negative("spec.replicas", replicas)])
+            raise refusals.bad_scale(kind, name, replicas)
         return self._update(kind, old, apply_merge_patch(old.object, {"spec": {"replicas": replicas}}), dry_run)
 
     def _bind(self, kind: Kind, old: Stored, binding: Mapping[str, Any], dry_run: bool) -> Object:

@@ -9,8 +9,11 @@ import pytest
 from tests.unit.machinery.world import World, config, owned_by, pod
 
 from pilothouse.base.actions import Object
+from pilothouse.base.clock import ManualClock
+from pilothouse.base.entropy import Entropy
 from pilothouse.base.errors import AlreadyExists, ApiError, BadRequest, Conflict, ForbiddenWrite, Invalid, NotFound
 from pilothouse.machinery.admission import Request, namespace_lifecycle
+from pilothouse.machinery.kind import Inline, Kind, Kinds, Strategy
 from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Store
 
@@ -276,3 +279,21 @@ def test_owner_references_are_checked() -> None:
         world.write_path.create("ConfigMap", config(ownerReferences=two))
     with pytest.raises(ApiError, match=r"metadata.ownerReferences.uid: Invalid value: \"\": must not be empty"):
         world.write_path.create("ConfigMap", config(ownerReferences=[{**owned_by(owner)[0], "uid": ""}]))
+
+
+def test_scale_changes_replicas_only() -> None:
+    shape = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"replicas": {"type": "integer"}}}},
+    }
+    widget = Kind("example.com", "v1", "Widget", "widgets", Inline(lambda: shape), strategy=Strategy(scale=True))
+    path = WritePath(Store(), Kinds([widget]), ManualClock(), Entropy(1))
+    path.create("example.com/Widget", {"metadata": {"name": "w"}, "spec": {"replicas": 1}})
+    patch = {"spec": {"replicas": 4, "colour": "red"}}
+    scaled = path.patch("example.com/Widget", "default", "w", patch, subresource="scale")
+    assert scaled["spec"] == {"replicas": 4}
+    assert scaled["metadata"]["generation"] == 2
+    with pytest.raises(Invalid, match=r"\.spec\.replicas: Invalid value: -1: should be a non-negative integer"):
+        path.patch("example.com/Widget", "default", "w", {"spec": {"replicas": -1}}, subresource="scale")
+    with pytest.raises(NotFound):
+        path.patch("example.com/Widget", "default", "w", {}, subresource="eviction")

@@ -34,6 +34,7 @@ class Groups:
     of_series: Ints
     order: Ints
     starts: Ints
+    sizes: Ints
     sorted_already: bool
 
     @property
@@ -42,6 +43,9 @@ class Groups:
 
     def arrange(self, values: Floats) -> Floats:
         return values if self.sorted_already else values[:, self.order]
+
+    def arrange_flags(self, flags: Bools) -> Bools:
+        return flags if self.sorted_already else flags[:, self.order]
 
 
 def group_key(labels: Labels, grouping: frozenset[str], without: bool) -> Labels:
@@ -65,7 +69,8 @@ def make_groups(columns: Columns, grouping: Sequence[str], without: bool) -> Gro
     drop = np.zeros(len(places), dtype=np.bool_)
     np.logical_or.at(drop, of_series, columns.drop)
     ordered = bool((order == np.arange(len(order))).all())
-    return Groups(Columns(list(places), drop), of_series, order, starts, ordered)
+    sizes = np.bincount(of_series, minlength=len(places))[None, :]
+    return Groups(Columns(list(places), drop), of_series, order, starts, sizes, ordered)
 
 
 class Aggregation:
@@ -141,21 +146,22 @@ class Aggregation:
     def reduce(self, grid: Grid, groups: Groups, param: Floats | None) -> Grid:
         """The aggregation over plain floats."""
         values = groups.arrange(grid.values)
-        present = None if grid.present is None else groups.arrange(grid.present)  # type: ignore[arg-type]
-        counts = _counts(groups, values, present)  # type: ignore[arg-type]
+        present = None if grid.present is None else groups.arrange_flags(grid.present)
+        counts = _counts(groups, present)
+        found = _reduce(self.expr.op, values, present, groups, counts, param)
+        if found.shape[0] != grid.steps:
+            found = np.broadcast_to(found, (grid.steps, groups.count))
         here = None if present is None else counts > 0
-        with np.errstate(all="ignore"):
-            found = _reduce(self.expr.op, values, present, groups, counts, param)  # type: ignore[arg-type]
         if here is not None and here.all():
             here = None
         return Grid(groups.columns, found, here)
 
 
-def _counts(groups: Groups, values: Floats, present: Bools | None) -> Ints:
-    if present is not None:
-        return np.add.reduceat(present, groups.starts, axis=1, dtype=np.int64)
-    sizes = np.diff(np.append(groups.starts, values.shape[1]))
-    return np.broadcast_to(sizes, (values.shape[0], groups.count))
+def _counts(groups: Groups, present: Bools | None) -> Ints:
+    """Samples per step and group; one row for all steps when nothing is missing."""
+    if present is None:
+        return groups.sizes
+    return np.add.reduceat(present, groups.starts, axis=1, dtype=np.int64)
 
 
 def _reduce(
@@ -175,7 +181,7 @@ def _reduce(
         return np.ones(counts.shape, dtype=np.float64)
     if op in ("stddev", "stdvar"):
         return _spread(op, values, present, starts, counts)
-    assert op == "quantile" and param is not None
+    assert param is not None
     return _quantiles(values, present, starts, counts, param)
 
 
@@ -220,5 +226,5 @@ def _quantiles(values: Floats, present: Bools | None, starts: Ints, counts: Ints
             here = present[:, first:last].T
             order = np.argsort(~here, axis=0, kind="stable")
             cells = np.take_along_axis(np.where(here, cells, np.nan), order, axis=0)
-        found[:, group] = quantile_of(cells, counts[:, group], q)
+        found[:, group] = quantile_of(cells, np.broadcast_to(counts[:, group], q.shape), q)
     return found

@@ -58,10 +58,9 @@ class ScalarBinary:
     def evaluate(self, run: Run, times: Ints) -> Floats:
         left, right = self.left.evaluate(run, times), self.right.evaluate(run, times)
         assert isinstance(left, np.ndarray) and isinstance(right, np.ndarray)
-        with np.errstate(all="ignore"):
-            if self.op in COMPARE:
-                return COMPARE[self.op](left, right).astype(np.float64)
-            return ARITHMETIC[self.op](left, right)
+        if self.op in COMPARE:
+            return COMPARE[self.op](left, right).astype(np.float64)
+        return ARITHMETIC[self.op](left, right)
 
 
 class VectorScalarBinary:
@@ -79,10 +78,9 @@ class VectorScalarBinary:
         left, right = (other, grid.values) if self.swapped else (grid.values, other)
         op, present = self.expr.op, grid.present
         columns = grid.columns
-        with np.errstate(all="ignore"):
-            if op not in COMPARE:
-                return Grid(columns.dropping_names(), ARITHMETIC[op](left, right), present)
-            kept = COMPARE[op](left, right)
+        if op not in COMPARE:
+            return Grid(columns.dropping_names(), ARITHMETIC[op](left, right), present)
+        kept = COMPARE[op](left, right)
         if self.expr.bool_modifier:
             return Grid(columns.dropping_names(), kept.astype(np.float64), present)
         return Grid(columns, grid.values, kept if present is None else kept & present)
@@ -159,15 +157,14 @@ class VectorBinary:
             here = np.ones(left.values.shape, dtype=np.bool_) if present is None else present
             found = combine_cells(self.expr, run, left, right, here)
         else:
-            with np.errstate(all="ignore"):
-                if op not in COMPARE:
-                    found = Grid(pairing.columns, ARITHMETIC[op](left.values, right.values), present)
+            if op not in COMPARE:
+                found = Grid(pairing.columns, ARITHMETIC[op](left.values, right.values), present)
+            else:
+                kept = COMPARE[op](left.values, right.values)
+                if self.expr.bool_modifier:
+                    found = Grid(pairing.columns, kept.astype(np.float64), present)
                 else:
-                    kept = COMPARE[op](left.values, right.values)
-                    if self.expr.bool_modifier:
-                        found = Grid(pairing.columns, kept.astype(np.float64), present)
-                    else:
-                        found = Grid(pairing.columns, left.values, kept if present is None else kept & present)
+                    found = Grid(pairing.columns, left.values, kept if present is None else kept & present)
         found = found.with_columns(pairing.columns)
         return found if pairing.merge is None else _merged(found, pairing)
 

@@ -146,9 +146,8 @@ def block_quantile(q: Floats, bounds: Floats, counts: Floats) -> tuple[Floats, F
     bounds, counts = coalesce(bounds, counts)
     if len(bounds) < 2:
         return np.broadcast_to(np.where(outside, special, np.nan), counts.shape[:-1]).copy(), note
-    with np.errstate(all="ignore"):
-        counts = _monotonic(bounds, counts, note)
-        found = _interpolate(q, bounds, counts)
+    counts = _monotonic(bounds, counts, note)
+    found = _interpolate(q, bounds, counts)
     note.cells &= ~np.broadcast_to(outside, note.cells.shape)
     return np.where(outside, special, found), note
 

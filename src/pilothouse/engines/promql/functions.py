@@ -71,8 +71,7 @@ class Elementwise:
 
     def evaluate(self, run: Run, times: Ints) -> Grid:
         grid = grid_of(self.inner, run, times)
-        with np.errstate(all="ignore"):
-            return Grid(grid.columns.dropping_names(), self.function(grid.values), grid.float_presence())
+        return Grid(grid.columns.dropping_names(), self.function(grid.values), grid.float_presence())
 
 
 class Rounding:
@@ -84,9 +83,8 @@ class Rounding:
     def evaluate(self, run: Run, times: Ints) -> Grid:
         grid = grid_of(self.inner, run, times)
         nearest = np.ones(len(times)) if self.nearest is None else scalar_of(self.nearest, run, times)
-        with np.errstate(all="ignore"):
-            inverse = (1.0 / nearest)[:, None]
-            values = np.floor(grid.values * inverse + 0.5) / inverse
+        inverse = (1.0 / nearest)[:, None]
+        values = np.floor(grid.values * inverse + 0.5) / inverse
         return Grid(grid.columns.dropping_names(), values, grid.float_presence())
 
 

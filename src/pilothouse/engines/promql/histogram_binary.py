@@ -53,11 +53,10 @@ def _cells(grid: Grid, shape: tuple[int, ...]) -> Objects:
 def _floats(expr: ast.Binary, left: Floats, right: Floats) -> Floats:
     from pilothouse.engines.promql.binary import ARITHMETIC, COMPARE  # binary builds on this module
 
-    with np.errstate(all="ignore"):
-        if expr.op in COMPARE:
-            return COMPARE[expr.op](left, right).astype(np.float64)
-        if expr.op in ARITHMETIC:
-            return ARITHMETIC[expr.op](left, right)
+    if expr.op in COMPARE:
+        return COMPARE[expr.op](left, right).astype(np.float64)
+    if expr.op in ARITHMETIC:
+        return ARITHMETIC[expr.op](left, right)
     return np.zeros(np.broadcast_shapes(left.shape, right.shape))
 
 

@@ -25,17 +25,16 @@ def group_sums(values: Floats, starts: np.ndarray[tuple[int], np.dtype[np.int64]
     A plain sum, and compensated only in the cells where terms cancel: elsewhere the two differ in the last digit at
     most.
     """
-    with np.errstate(all="ignore"):
-        sums = np.add.reduceat(values, starts, axis=1)
-        if width == 1 or values.size == 0:
-            return sums
-        if values.min() >= 0:
-            return sums
-        sizes = np.add.reduceat(np.abs(values), starts, axis=1)
-        doubtful = (sizes > 2 * np.abs(sums)) & np.isfinite(sizes)
-        if not doubtful.any():
-            return sums
-        return _compensate(values, starts, sums, doubtful)
+    sums = np.add.reduceat(values, starts, axis=1)
+    if width == 1 or values.size == 0:
+        return sums
+    if values.min() >= 0:
+        return sums
+    sizes = np.add.reduceat(np.abs(values), starts, axis=1)
+    doubtful = (sizes > 2 * np.abs(sums)) & np.isfinite(sizes)
+    if not doubtful.any():
+        return sums
+    return _compensate(values, starts, sums, doubtful)
 
 
 def _compensate(

@@ -12,5 +12,7 @@ MAX_STEPS = 2_000_000
 """Steps of one range query: 30 days at 15 s are 172,800; beyond this a step was most likely mistyped.
 (The HTTP API has its own, smaller limit of 11,000 points, as Prometheus'.)"""
 
-BLOCK_CELLS = 1_000_000
-"""Cells (steps x series) worked on at once: 8 MB an array, which the caches and the allocator both like."""
+BLOCK_CELLS = 150_000
+"""Cells (steps x series) worked on at once: 1.2 MB an array stays in the cache and below the size at which the
+allocator asks the system for fresh pages each time (measured: 4 us a step for 300 series, against 20 us with blocks
+of a million)."""

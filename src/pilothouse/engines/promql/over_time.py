@@ -50,13 +50,40 @@ def present(windows: Windows) -> Kernel:
 
 
 def sums(windows: Windows) -> Kernel:
+    """A plain sum where no term is negative (nothing can cancel), a compensated one elsewhere."""
+    total, plain = _plain_sums(windows)
+    if not plain.all():
+        total = np.where(plain, total, _compensated_sums(windows))
+    return total, _present(windows)
+
+
+def _plain_sums(windows: Windows) -> tuple[Floats, Bools]:
+    """(sums in window order, where they are as good as compensated ones and finite)."""
+    total, lowest = _zeros(windows), _zeros(windows)
+    for _, values, here in _samples(windows):
+        term = values if here is None else np.where(here, values, 0.0)
+        total += term
+        np.minimum(lowest, term, out=lowest)
+    return total, (lowest >= 0) & (total < np.inf)
+
+
+def _compensated_sums(windows: Windows) -> Floats:
     total, error = _zeros(windows), _zeros(windows)
     for _, values, here in _samples(windows):
         total, error = kahan.add(total, error, values if here is None else np.where(here, values, 0.0))
-    return kahan.close(total, error), _present(windows)
+    return kahan.close(total, error)
 
 
 def average(windows: Windows) -> Kernel:
+    """The mean from a plain sum where that is exact enough, else as upstream has it."""
+    total, plain = _plain_sums(windows)
+    found = total / np.maximum(windows.counts, 1)
+    if not plain.all():
+        found = np.where(plain, found, _careful_average(windows))
+    return found, _present(windows)
+
+
+def _careful_average(windows: Windows) -> Floats:
     """The mean by a compensated sum; where that would overflow, by a running mean from there on (functions.go, avg)."""
     total, error = _zeros(windows), _zeros(windows)
     mean = _zeros(windows)
@@ -83,8 +110,8 @@ def average(windows: Windows) -> Kernel:
         total = np.where(adding, new_total, total)
         error = np.where(adding, new_error, error)
     counts = np.maximum(windows.counts, 1)
-    direct = total / counts + error / counts
-    return np.where(running, mean + error, np.where(np.isinf(total), total / counts, direct)), _present(windows)
+    direct = np.where(np.isinf(total), total, total / counts + error / counts)
+    return np.where(running, mean + error, direct)
 
 
 def extreme(windows: Windows, *, largest: bool) -> Kernel:
@@ -194,15 +221,14 @@ def quantile_of(samples: Floats, counts: Ints, q: Floats) -> Floats:
     real_nans = (nans & ~beyond).sum(axis=0)
     ordered = np.sort(np.where(nans & ~beyond, -np.inf, np.where(beyond, np.inf, samples)), axis=0)
     top = np.maximum(counts - 1, 0)
-    with np.errstate(all="ignore"):
-        rank = np.broadcast_to(q, counts.shape) * top
-        safe = np.where(np.isnan(rank), 0.0, np.clip(rank, 0.0, top))
-        lower = np.floor(safe).astype(np.int64)
-        upper = np.minimum(lower + 1, top)
-        weight = safe - np.floor(safe)
-        low = np.where(lower < real_nans, np.nan, np.take_along_axis(ordered, lower[None], axis=0)[0])
-        high = np.where(upper < real_nans, np.nan, np.take_along_axis(ordered, upper[None], axis=0)[0])
-        found = low * (1 - weight) + high * weight
+    rank = np.broadcast_to(q, counts.shape) * top
+    safe = np.where(np.isnan(rank), 0.0, np.clip(rank, 0.0, top))
+    lower = np.floor(safe).astype(np.int64)
+    upper = np.minimum(lower + 1, top)
+    weight = safe - np.floor(safe)
+    low = np.where(lower < real_nans, np.nan, np.take_along_axis(ordered, lower[None], axis=0)[0])
+    high = np.where(upper < real_nans, np.nan, np.take_along_axis(ordered, upper[None], axis=0)[0])
+    found = low * (1 - weight) + high * weight
     found = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, found))
     return np.where(np.isnan(q) | (counts == 0), np.nan, found)
 

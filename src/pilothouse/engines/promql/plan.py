@@ -32,7 +32,7 @@ from pilothouse.engines.promql.functions import (
     absent_labels,
     sort_order,
 )
-from pilothouse.engines.promql.grid import Floats, Grid, Ints, Text, merge_columns
+from pilothouse.engines.promql.grid import UNLABELLED, Floats, Grid, Ints, Text, merge_columns
 from pilothouse.engines.promql.histogram_functions import (
     HistogramFraction,
     HistogramQuantile,
@@ -41,7 +41,12 @@ from pilothouse.engines.promql.histogram_functions import (
 )
 from pilothouse.engines.promql.info import Info
 from pilothouse.engines.promql.label_functions import LabelJoin, LabelReplace
-from pilothouse.engines.promql.limits import DEFAULT_LOOKBACK_MS, DEFAULT_SUBQUERY_STEP_MS, MAX_STEPS
+from pilothouse.engines.promql.limits import (
+    BLOCK_CELLS,
+    DEFAULT_LOOKBACK_MS,
+    DEFAULT_SUBQUERY_STEP_MS,
+    MAX_STEPS,
+)
 from pilothouse.engines.promql.parser import parse
 from pilothouse.engines.promql.printer import to_text
 from pilothouse.engines.promql.run import Node, Run
@@ -49,7 +54,7 @@ from pilothouse.engines.promql.selectors import InstantSelector, RangeSelector, 
 from pilothouse.engines.promql.values import Matrix, RangeVector, Scalar, String, Vector
 from pilothouse.engines.tsdb.database import Database
 from pilothouse.engines.tsdb.labels import METRIC_NAME
-from pilothouse.engines.tsdb.matchers import EQUAL
+from pilothouse.engines.tsdb.matchers import EQUAL, Matcher
 
 
 def compile(
@@ -74,6 +79,7 @@ class Plan:
         self._lookback_ms = lookback_ms
         self._subquery_step_ms = subquery_step_ms
         self._root: Node | None = None if expr.type == ast.MATRIX else compile_node(expr)
+        self._selectors = _selectors(expr)
         self.metric_names = _metric_names(expr)
         self.lookback_ms = _reach_ms(expr, lookback_ms)
 
@@ -90,7 +96,9 @@ class Plan:
         run = self._run(database, time_ms, time_ms, 0)
         if self._root is None:
             return self._range_vector(run, time_ms)
-        found = self._root.evaluate(run, np.array([time_ms], dtype=np.int64))
+        # Divisions by zero and NaN are ordinary values here; entered once, as it costs as much as a small operation.
+        with np.errstate(all="ignore"):
+            found = self._root.evaluate(run, np.array([time_ms], dtype=np.int64))
         notes = {"warnings": run.annotations.warnings, "infos": run.annotations.infos} if run.annotations else {}
         if isinstance(found, Text):
             return String(time_ms, found.value, **notes)
@@ -110,7 +118,8 @@ class Plan:
             raise EvalError(f"a range query may have {MAX_STEPS} steps, this one has {steps}: use a larger step")
         times = start_ms + step_ms * np.arange(steps, dtype=np.int64)
         run = self._run(database, start_ms, end_ms, step_ms)
-        return self._matrix(run, times)
+        with np.errstate(all="ignore"):
+            return self._matrix(run, times)
 
     def _run(self, database: Database, start_ms: int, end_ms: int, step_ms: int) -> Run:
         notes = Annotations(self.text)
@@ -153,19 +162,24 @@ class Plan:
         """Evaluate in blocks of steps, so that a block of all series stays a size that memory likes."""
         assert self._root is not None
         blocks: list[Grid] = []
-        at, size = 0, min(len(times), 512)
-        while at < len(times):
+        size = self._block_steps(run)
+        for at in range(0, len(times), size):
             found = self._root.evaluate(run, times[at : at + size])
-            grid = Grid(_SCALAR_COLUMNS, found[:, None]) if isinstance(found, np.ndarray) else found
+            grid = Grid(UNLABELLED, found[:, None]) if isinstance(found, np.ndarray) else found
             assert isinstance(grid, Grid)
             blocks.append(grid)
-            at += size
         return _assemble(blocks, times, run.annotations)
+
+    def _block_steps(self, run: Run) -> int:
+        """Steps per block: so many that the widest selector fills `BLOCK_CELLS`."""
+        widest = max((run.database.select(matchers).size for matchers in self._selectors), default=1)
+        return max(1, BLOCK_CELLS // max(widest, 1))
 
     def _range_vector(self, run: Run, time_ms: int) -> RangeVector:
         expr = ast.unwrap(self.expr)
         source = range_source(expr)
-        windows, columns = source.windows(run, np.array([time_ms], dtype=np.int64))
+        with np.errstate(all="ignore"):
+            windows, columns = source.windows(run, np.array([time_ms], dtype=np.int64))
         labels, samples = [], []
         found = windows.samples_of_step(0)
         final, _ = columns.final()
@@ -174,9 +188,6 @@ class Plan:
             samples.append(found[column])
         notes = run.annotations
         return RangeVector(time_ms, labels, samples, warnings=notes.warnings, infos=notes.infos)
-
-
-_SCALAR_COLUMNS = VectorOf(Constant(0.0)).evaluate(None, np.zeros(1, dtype=np.int64)).columns  # type: ignore[arg-type]
 
 
 def _assemble(blocks: list[Grid], times: Ints, notes: Annotations) -> Matrix:
@@ -362,6 +373,12 @@ def _plain_call(expr: ast.Call, nodes: list[Node]) -> Node:
 
 
 # What a plan tells about itself
+
+
+def _selectors(expr: ast.Expr) -> list[tuple[Matcher, ...]]:
+    if isinstance(expr, ast.VectorSelector):
+        return [tuple(expr.matchers)]
+    return [found for child in ast.children(expr) for found in _selectors(child)]
 
 
 def _metric_names(expr: ast.Expr) -> frozenset[str] | None:

@@ -90,8 +90,7 @@ class RangeCall:
         walked = self.name in WALKED
         if windows.special and not walked:
             windows = self._floats_only(run, windows, columns)
-        with np.errstate(all="ignore"):
-            values, present = self._kernel(run, windows, times, scalars)
+        values, present = self._kernel(run, windows, times, scalars)
         shape = (windows.steps, windows.width)
         if values.shape != shape:
             values = np.broadcast_to(values, shape)

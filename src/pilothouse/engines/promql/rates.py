@@ -18,9 +18,14 @@ Kernel = tuple[Floats, Bools | None]
 
 def extrapolated(windows: Windows, range_ms: int, *, counter: bool, per_second: bool) -> Kernel:
     """rate (counter, per second), increase (counter) or delta."""
+    if windows.steps == 1 and len(windows.parts) == 1 and isinstance(windows.parts[0], DensePart):
+        part = windows.parts[0]
+        if part.width == windows.width:
+            return _at_once(windows, part, range_ms, counter, per_second)
     counts = windows.counts
+    fewest = int(counts.min()) if counts.size else 0
     enough = counts >= 2
-    if not enough.any():
+    if fewest < 2 and not enough.any():
         return _nothing(windows)
     first, last = windows.first_values(), windows.last_values()
     result = last - first
@@ -30,15 +35,12 @@ def extrapolated(windows: Windows, range_ms: int, *, counter: bool, per_second: 
             result = _add_in_order(result, correction)
     first_times, last_times = windows.first_times(), windows.last_times()
     sampled = (last_times - first_times) / 1000.0
-    if enough.all():
-        average = sampled / (counts - 1)
-    else:
-        average = sampled / np.maximum(counts - 1, 1)
+    average = sampled / ((counts if fewest >= 2 else np.maximum(counts, 2)) - 1)
+    threshold, half = average * 1.1, average / 2
     to_start = (first_times - windows.starts[:, None]) / 1000.0
     to_end = (windows.ends[:, None] - last_times) / 1000.0
-    threshold = average * 1.1
-    to_start = np.where(to_start >= threshold, average / 2, to_start)
-    to_end = np.where(to_end >= threshold, average / 2, to_end)
+    to_start = np.where(to_start >= threshold, half, to_start)
+    to_end = np.where(to_end >= threshold, half, to_end)
     if counter:
         to_zero = sampled * (first / result)
         # Where the counter did not rise, or began below zero, the zero point says nothing.
@@ -46,7 +48,36 @@ def extrapolated(windows: Windows, range_ms: int, *, counter: bool, per_second: 
     factor = (sampled + to_start + to_end) / sampled
     if per_second:
         factor = factor / (range_ms / 1000.0)
-    return result * factor, None if enough.all() else windows.full(enough)
+    return result * factor, None if fewest >= 2 else windows.full(enough)
+
+
+def _at_once(windows: Windows, part: DensePart, range_ms: int, counter: bool, per_second: bool) -> Kernel:
+    """One step over columns with common times: the same arithmetic, everything about time done once for all series."""
+    lo, hi = int(part.lo[0]), int(part.hi[0])
+    if hi - lo < 2:
+        return _nothing(windows)
+    first, last = part.first_values(), part.last_values()
+    result = last - first
+    if counter and part.falls is not None:
+        correction = _resets(windows)
+        if correction is not None:
+            result = _add_in_order(result, correction)
+    first_time, last_time = int(part.times[lo]), int(part.times[hi - 1])
+    sampled = (last_time - first_time) / 1000.0
+    average = sampled / (hi - lo - 1)
+    to_start = (first_time - int(windows.starts[0])) / 1000.0
+    to_end = (int(windows.ends[0]) - last_time) / 1000.0
+    to_start = average / 2 if to_start >= average * 1.1 else to_start
+    to_end = average / 2 if to_end >= average * 1.1 else to_end
+    scale = range_ms / 1000.0
+    if counter:
+        to_zero = sampled * (first / result)
+        nearer = (to_zero < to_start) & (result > 0) & (first >= 0)
+        if nearer.any():
+            factors = (sampled + np.where(nearer, to_zero, to_start) + to_end) / sampled
+            return result * (factors / scale if per_second else factors), None
+    factor = (sampled + to_start + to_end) / sampled
+    return result * (factor / scale if per_second else factor), None
 
 
 def _nothing(windows: Windows) -> Kernel:

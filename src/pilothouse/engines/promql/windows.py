@@ -232,7 +232,8 @@ class Windows:
 
     def full(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Broadcast a per-step answer to every series."""
-        return np.broadcast_to(array, (self.steps, self.width))
+        shape = (self.steps, self.width)
+        return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 def windows_of(selection: Selection, starts: Ints, ends: Ints) -> Windows:

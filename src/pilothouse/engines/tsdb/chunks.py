@@ -65,6 +65,8 @@ class Chunk:
     irregular: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     falls: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     digested: int = 0
+    marks: int = 0
+    """Changes only when a flag of the digest changes, so readers may keep what they picked from it."""
 
     @classmethod
     def reserve(cls, start: int, layout: Layout) -> Chunk:
@@ -98,22 +100,25 @@ class Chunk:
         """Bring `irregular` and `falls` up to the last row; `before` is the chunk that precedes this one."""
         slots = self.values.shape[1]
         if len(self.irregular) < slots:
-            # Rows digested before a slot came hold ABSENT there.
             self.irregular = _grown(self.irregular, slots, self.digested > 0)
             self.falls = _grown(self.falls, slots, False)
+            self.marks += 1
         first, last = self.digested, self.rows
         if first == last:
             return
         block = self.values[first:last]
-        self.irregular |= np.isnan(block).any(axis=0)
+        irregular = np.isnan(block).any(axis=0)
         if first:
-            self.falls |= (block < self.values[first - 1 : last - 1]).any(axis=0)
+            falls = (block < self.values[first - 1 : last - 1]).any(axis=0)
         else:
-            if last > 1:
-                self.falls |= (block[1:] < block[:-1]).any(axis=0)
+            falls = (block[1:] < block[:-1]).any(axis=0)
             if before is not None:
                 seam = before.last_row_as(self.layout)
-                self.falls[: len(seam)] |= block[0, : len(seam)] < seam
+                falls[: len(seam)] |= block[0, : len(seam)] < seam
+        if (irregular & ~self.irregular).any() or (falls & ~self.falls).any():
+            self.irregular |= irregular
+            self.falls |= falls
+            self.marks += 1
         self.digested = last
 
     def last_row_as(self, layout: Layout) -> Floats:

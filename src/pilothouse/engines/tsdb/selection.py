@@ -29,6 +29,7 @@ class FramePart:
     numbers: Ints
     positions: Columns
     _slots: dict[int, tuple[Layout, Columns, Bools | None]] = field(default_factory=dict)
+    _picked: dict[int, tuple[Chunk, int, tuple[Bools | None, Bools | None]]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -56,25 +57,37 @@ class FramePart:
 
     def irregular(self, first: int, last: int) -> Bools | None:
         """Columns that may hold anything but plain numbers in these rows; None when none does."""
-        return self._flags(first, last, falls=False)
+        return self._flags(first, last, 0)
 
     def falls(self, first: int, last: int) -> Bools | None:
         """Columns whose value may have fallen in these rows; None when none did."""
-        return self._flags(first, last, falls=True)
+        return self._flags(first, last, 1)
 
-    def _flags(self, first: int, last: int, falls: bool) -> Bools | None:
+    def _flags(self, first: int, last: int, which: int) -> Bools | None:
         found: Bools | None = None
         for chunk in self._chunks(first, last):
-            if chunk.digested != chunk.rows:
-                place = self.frame.chunks.index(chunk)
-                chunk.digest(self.frame.chunks[place - 1] if place else None)
-            columns, missing = self._columns(chunk)
-            flags = (chunk.falls if falls else chunk.irregular)[columns]
-            if missing is not None and not falls:
-                flags = flags | missing
-            if flags.any():
+            flags = self._chunk_flags(chunk)[which]
+            if flags is not None:
                 found = flags if found is None else found | flags
         return found
+
+    def _chunk_flags(self, chunk: Chunk) -> tuple[Bools | None, Bools | None]:
+        """(irregular, falls) of the selected columns in a chunk, None for "none of them"."""
+        if chunk.digested != chunk.rows:
+            place = self.frame.chunks.index(chunk)
+            chunk.digest(self.frame.chunks[place - 1] if place else None)
+        known = self._picked.get(id(chunk))
+        if known is not None and known[0] is chunk and known[1] == chunk.marks:
+            return known[2]
+        columns, missing = self._columns(chunk)
+        irregular, falls = chunk.irregular[columns], chunk.falls[columns]
+        if missing is not None:
+            irregular = irregular | missing
+        flags = (irregular.copy() if irregular.any() else None, falls.copy() if falls.any() else None)
+        if len(self._picked) > len(self.frame.chunks) + 8:
+            self._picked.clear()
+        self._picked[id(chunk)] = (chunk, chunk.marks, flags)
+        return flags
 
     def _chunks(self, first: int, last: int) -> list[Chunk]:
         chunks = self.frame.chunks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pilothouse.base.actions import Object
@@ -44,7 +45,13 @@ class Inline:
     source: Callable[[], Mapping[str, Any]]
 
     def load(self) -> openapi.Schema:
-        return openapi.custom_schema(self.source())
+        return _inline_schema(self.source)
+
+
+@cache
+def _inline_schema(source: Callable[[], Mapping[str, Any]]) -> openapi.Schema:
+    """Made once per source, like the schemas that are read from files."""
+    return openapi.custom_schema(source())
 
 
 SchemaSource = Component | Custom | Inline

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.machinery.world import KINDS
 
 from pilothouse.machinery.columns import human_duration, since
-from pilothouse.machinery.kind import Component, Kind, Kinds
+from pilothouse.machinery.kind import Component, Inline, Kind, Kinds
 
 
 def test_kinds_are_found_by_name_and_type() -> None:
@@ -32,6 +32,18 @@ def test_a_kind_is_listed_once() -> None:
 def test_every_schema_can_be_read(kind: Kind) -> None:
     fields = kind.schema.load().root.fields
     assert "metadata" in fields.nodes
+
+
+def test_a_schema_of_our_own_is_made_once() -> None:
+    calls: list[int] = []
+
+    def source() -> dict[str, object]:
+        calls.append(1)
+        return {"type": "object", "properties": {}}
+
+    inline = Inline(source)
+    assert inline.load() is inline.load()
+    assert calls == [1]
 
 
 @pytest.mark.parametrize(

@@ -232,10 +232,9 @@ def _built(module: _Module, name: str, settings: Mapping[str, Value], place: Pla
 def _type_of(module: _Module, name: str, settings: Mapping[str, Value], place: Place) -> Instance | None:
     """The first instance type that is known; several are alternatives of the same size."""
     raw = settings.get("instance_types", settings.get("instance_type"))
-    types = [raw] if isinstance(raw, str) else raw
-    if isinstance(types, list):
-        types = [t for t in types if isinstance(t, str)]
-    if not types or isinstance(types, Symbol):
+    listed = raw if isinstance(raw, list) else [raw]
+    types = [t for t in listed if isinstance(t, str)]
+    if not types:
         reason = (
             f"its instance types are only known when planned ({raw.text})"
             if isinstance(raw, Symbol)

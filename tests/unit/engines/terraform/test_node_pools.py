@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pilothouse.base.entropy import Entropy
 from pilothouse.base.errors import Finding
 from pilothouse.engines.terraform import hcl
 from pilothouse.engines.terraform.instances import Instance, instances, reserved_cpu_milli
@@ -188,3 +189,17 @@ def test_broken_text_is_one_error_with_a_line(text: str) -> None:
     with pytest.raises(hcl.HclError) as problem:
         hcl.parse(text)
     assert problem.value.line == 1
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_damaged_files_give_findings_never_exceptions(seed: int) -> None:
+    luck = Entropy(seed).stream("damage")
+    text = list(CLUSTER)
+    for _ in range(int(luck.integers(1, 5))):
+        at = int(luck.integers(len(text)))
+        if luck.random() < 0.5:
+            del text[at : at + int(luck.integers(1, 30))]
+        else:
+            text[at] = '{}[]()"$%<>=,.:?!-+*/#\n ac01&|'[int(luck.integers(31))]
+    pools, findings = read("".join(text))
+    assert pools or findings

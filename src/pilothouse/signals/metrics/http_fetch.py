@@ -7,6 +7,8 @@ Everything is bounded: header bytes, body bytes before and after decompression, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -75,12 +77,19 @@ async def fetch(request: FetchRequest) -> FetchResponse:
     except ssl.SSLError as why:
         raise FetchError(f'Get "{request.url}": tls: {why.reason or why}') from None
     except OSError as why:
-        reason = (why.strerror or str(why)).lower()
-        raise FetchError(f'Get "{request.url}": dial tcp {urlsplit(request.url).netloc}: connect: {reason}') from None
+        raise FetchError(f'Get "{request.url}": {_network_reason(why, request.url)}') from None
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, EOFError):
         raise FetchError(f'Get "{request.url}": EOF') from None
     except (ValueError, zlib.error) as why:
         raise FetchError(f'Get "{request.url}": {why}') from None
+
+
+def _network_reason(why: OSError, url: str) -> str:
+    """Go's words for a connection that was not made; a negative number is the resolver's."""
+    parts = urlsplit(url)
+    if why.errno is None or why.errno < 0:
+        return f"dial tcp: lookup {parts.hostname}: no such host"
+    return f"dial tcp {parts.netloc}: connect: {os.strerror(why.errno).lower()}"
 
 
 async def _follow(request: FetchRequest) -> FetchResponse:
@@ -111,6 +120,8 @@ async def _exchange(url: str, request: FetchRequest) -> tuple[int, str, dict[str
         body = await _body(reader, headers, request.body_limit) if status not in (204, 304) else b""
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     return status, reason, headers, body
 
 

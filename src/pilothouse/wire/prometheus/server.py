@@ -35,6 +35,8 @@ async def serve(context: Context, host: str = "127.0.0.1", port: int = 0, prefix
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             await _connection(reader, writer, context, prefix)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     return await asyncio.start_server(connected, host, port, limit=HEADER_BYTES)
 

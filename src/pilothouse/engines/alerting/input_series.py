@@ -11,16 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pilothouse.engines.alerting.histograms import histogram_text, stored_hints
+from pilothouse.engines.alerting.histograms import histogram_text
 from pilothouse.engines.alerting.rule_file import text_of
 from pilothouse.engines.alerting.rules import Labels
-from pilothouse.engines.alerting.series_notation import (
-    HistogramLiteral,
-    NotationError,
-    Value,
-    parse_series,
-    parse_values,
-)  # fmt: skip
+from pilothouse.engines.alerting.series_notation import NotationError, Value, parse_series, parse_values
+from pilothouse.engines.promql.histogram import FloatHistogram
 from pilothouse.engines.tsdb import ABSENT, Database, Frame
 
 
@@ -45,7 +40,7 @@ class InputSeries:
                 raise NotationError("an input series must be a mapping with 'series' and 'values'")
             labels, values = parse_series(text_of(entry.get("series")), text_of(entry.get("values")))
             series[labels] = values
-        loose = {k: stored_hints(v) for k, v in series.items() if any(isinstance(x, HistogramLiteral) for x in v)}
+        loose = {k: v for k, v in series.items() if any(isinstance(x, FloatHistogram) for x in v)}
         floats = {k: v for k, v in series.items() if k not in loose}
         steps = max((len(v) for v in series.values()), default=0)
         block = np.full((steps, len(floats)), ABSENT)
@@ -74,7 +69,7 @@ class InputSeries:
     def histogram_text(text: str) -> str:
         """The canonical form of a histogram literal in an expectation."""
         values = list(parse_values(text))
-        if len(values) != 1 or not isinstance(values[0], HistogramLiteral):
+        if len(values) != 1 or not isinstance(values[0], FloatHistogram):
             raise NotationError(f"expected 1 histogram, got {len(values)} values")
         return histogram_text(values[0])
 
@@ -82,7 +77,7 @@ class InputSeries:
 def _append(database: Database, labels: Labels, time_ms: int, value: Value) -> None:
     if value is None:
         return
-    if isinstance(value, HistogramLiteral):
+    if isinstance(value, FloatHistogram):
         database.append(labels, time_ms, value.sum, histogram=value)
     else:
         database.append(labels, time_ms, value)

@@ -2,17 +2,17 @@
 
 Grammar after promql/parser/generated_parser.y (series_description, Prometheus 3). A value is a float, None for "no
 sample",
-`tsdb.STALE`, or a `HistogramLiteral`.
+`tsdb.STALE`, or a native histogram.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from pilothouse.engines.alerting.gotemplate.literals import unquote
 from pilothouse.engines.alerting.rules import Labels, quoted
+from pilothouse.engines.promql.histogram import FloatHistogram, from_description
 from pilothouse.engines.tsdb import STALE
 
 VALUES_LIMIT = 10_000_000
@@ -23,60 +23,7 @@ class NotationError(ValueError):
     """The text is no series description; the message has the column, as promtool shows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramLiteral:
-    """A native histogram as written between double braces; bucket lists are absolute counts."""
-
-    schema: int = 0
-    sum: float = 0.0
-    count: float = 0.0
-    zero_count: float = 0.0
-    zero_width: float = 0.0
-    offset: int = 0
-    buckets: tuple[float, ...] = ()
-    negative_offset: int = 0
-    negative_buckets: tuple[float, ...] = ()
-    custom_values: tuple[float, ...] = ()
-    hint: str = ""
-    """"", gauge, reset or not_reset."""
-
-    def plus(self, other: HistogramLiteral, sign: int) -> HistogramLiteral:
-        """The sum (or difference) of two histograms of one schema."""
-        if (self.schema, self.custom_values) != (other.schema, other.custom_values):
-            raise NotationError("histograms of different schemas cannot be added in a series")
-        offset, buckets = _added((self.offset, self.buckets), (other.offset, other.buckets), sign)
-        negative_offset, negative = _added(
-            (self.negative_offset, self.negative_buckets), (other.negative_offset, other.negative_buckets), sign
-        )
-        return replace(
-            self,
-            sum=self.sum + sign * other.sum,
-            count=self.count + sign * other.count,
-            zero_count=self.zero_count + sign * other.zero_count,
-            zero_width=max(self.zero_width, other.zero_width),
-            offset=offset,
-            buckets=buckets,
-            negative_offset=negative_offset,
-            negative_buckets=negative,
-        )
-
-
-def _added(
-    one: tuple[int, tuple[float, ...]], other: tuple[int, tuple[float, ...]], sign: int
-) -> tuple[int, tuple[float, ...]]:
-    spans = [s for s in (one, other) if s[1]]
-    if not spans:
-        return one[0], ()
-    low = min(s[0] for s in spans)
-    high = max(s[0] + len(s[1]) for s in spans)
-    out = [0.0] * (high - low)
-    for (offset, counts), factor in ((one, 1), (other, sign)):
-        for index, count in enumerate(counts):
-            out[offset - low + index] += factor * count
-    return low, tuple(out)
-
-
-Value = float | None | HistogramLiteral
+Value = float | None | FloatHistogram
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -210,35 +157,13 @@ def _unexpected(text: str, at: int, context: str, expected: str = "") -> Notatio
 
 # Histograms
 
-_FIELD = re.compile(r"\s*([a-z_]+)\s*:\s*(\[[^\]]*\]|[^\s\]]+)")
-_SCALARS = {
-    "schema": "schema", "sum": "sum", "count": "count", "z_bucket": "zero_count", "z_bucket_w": "zero_width",
-    "offset": "offset", "n_offset": "negative_offset", "counter_reset_hint": "hint",
-}  # fmt: skip
-_LISTS = {"buckets": "buckets", "n_buckets": "negative_buckets", "custom_values": "custom_values"}
 
-
-def parse_histogram(body: str) -> HistogramLiteral:
+def parse_histogram(body: str) -> FloatHistogram:
     """What stands between the double braces."""
-    fields: dict[str, object] = {}
-    at = 0
-    while body[at:].strip():
-        match = _FIELD.match(body, at)
-        if match is None or match[1] not in (_LISTS if match[2][0] == "[" else _SCALARS):
-            raise NotationError(f"parse error: bad histogram descriptor found: {quoted(body[at:].strip()[:20])}")
-        key, raw = match[1], match[2]
-        try:
-            if raw[0] == "[":
-                fields[_LISTS[key]] = tuple(number(n) for n in raw[1:-1].split())
-            elif key == "counter_reset_hint":
-                fields["hint"] = "" if raw == "unknown" else raw
-            else:
-                value = number(raw)
-                fields[_SCALARS[key]] = int(value) if key in ("schema", "offset", "n_offset") else value
-        except ValueError:
-            raise NotationError(f"parse error: bad histogram value {quoted(raw)} of {key}") from None
-        at = match.end()
-    return HistogramLiteral(**fields)  # type: ignore[arg-type]  # the names come from the two tables above
+    try:
+        return from_description("{{" + body + "}}")
+    except ValueError as error:
+        raise NotationError(f"parse error: {error}") from None
 
 
 def _histograms(match: re.Match[str]) -> Iterator[Value]:
@@ -248,4 +173,4 @@ def _histograms(match: re.Match[str]) -> Iterator[Value]:
     for index in range(times + 1):
         yield value
         if step is not None and index < times:
-            value = value.plus(step, 1 if match["sign"] == "+" else -1)
+            value = value.plus(step)[0] if match["sign"] == "+" else value.minus(step)[0]

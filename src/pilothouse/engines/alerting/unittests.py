@@ -28,7 +28,8 @@ from pilothouse.engines.alerting.input_series import InputSeries
 from pilothouse.engines.alerting.queries import QueryError, compile_query
 from pilothouse.engines.alerting.rule_file import PlaceOf, parse_rule_groups, text_of
 from pilothouse.engines.alerting.rules import Labels, RuleGroup, label_text, quoted
-from pilothouse.engines.alerting.series_notation import HistogramLiteral, NotationError, parse_metric
+from pilothouse.engines.alerting.series_notation import NotationError, parse_metric
+from pilothouse.engines.promql.histogram import FloatHistogram
 from pilothouse.engines.tsdb import Database
 
 RuleDocument = tuple[str, Any, Place | PlaceOf]
@@ -293,7 +294,7 @@ class TestGroup:
         head = f"    expr: {quoted(expr)}, time: {format_prometheus_duration(at)},"
         try:
             got = sorted(self.query(expr, at), key=lambda s: s[0])
-            got = [(ls, histogram_text(v) if isinstance(v, HistogramLiteral) else v) for ls, v in got]
+            got = [(ls, histogram_text(v) if isinstance(v, FloatHistogram) else v) for ls, v in got]
         except QueryError as error:
             return f"{head} err: {error}"
         expected = []

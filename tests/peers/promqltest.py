@@ -280,7 +280,8 @@ class _Case:
                 r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)$", line
             )
             assert match is not None, line
-            case = cls(match[5], number, *(_time_ms(match[i]) for i in (2, 3, 4)), False)
+            start, end, step = (_time_ms(match[i]) for i in (2, 3, 4))
+            case = cls(match[5], number, start, end, step, False)
         if match[1]:
             case.expects.append(_Expect(match[1]))
         return case

@@ -15,7 +15,19 @@ import numpy as np
 
 from pilothouse.engines.promql import ast
 from pilothouse.engines.promql.errors import EvalError
-from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Value, drop_metadata, empty_grid
+from pilothouse.engines.promql.grid import (
+    Bools,
+    Columns,
+    Floats,
+    Grid,
+    Ints,
+    Memo,
+    Value,
+    any_column,
+    drop_metadata,
+    empty_grid,
+    hits,
+)
 from pilothouse.engines.promql.histogram_binary import combine_cells
 from pilothouse.engines.promql.run import Node, Run
 from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, format_labels, with_label
@@ -57,7 +69,8 @@ class ScalarBinary:
 
     def evaluate(self, run: Run, times: Ints) -> Floats:
         left, right = self.left.evaluate(run, times), self.right.evaluate(run, times)
-        assert isinstance(left, np.ndarray) and isinstance(right, np.ndarray)
+        assert isinstance(left, np.ndarray)
+        assert isinstance(right, np.ndarray)
         if self.op in COMPARE:
             return COMPARE[self.op](left, right).astype(np.float64)
         return ARITHMETIC[self.op](left, right)
@@ -71,7 +84,8 @@ class VectorScalarBinary:
 
     def evaluate(self, run: Run, times: Ints) -> Grid:
         grid, scalar = self.vector.evaluate(run, times), self.scalar.evaluate(run, times)
-        assert isinstance(grid, Grid) and isinstance(scalar, np.ndarray)
+        assert isinstance(grid, Grid)
+        assert isinstance(scalar, np.ndarray)
         other = scalar[:, None]
         if grid.histograms is not None or self.expr.op in ("</", ">/"):
             return self._cells(run, grid, np.broadcast_to(other, grid.values.shape))
@@ -131,7 +145,8 @@ class VectorBinary:
 
     def evaluate(self, run: Run, times: Ints) -> Grid:
         left, right = self.left.evaluate(run, times), self.right.evaluate(run, times)
-        assert isinstance(left, Grid) and isinstance(right, Grid)
+        assert isinstance(left, Grid)
+        assert isinstance(right, Grid)
         filled = self.matching.fill_left is not None or self.matching.fill_right is not None
         if filled:
             left, right = _fill_missing(self.matching, left, right)
@@ -172,13 +187,10 @@ class VectorBinary:
         if pairing.one_unique:
             return
         present = one.presence()
-        counts = np.zeros((one.steps, pairing.groups), dtype=np.int64)
-        np.add.at(counts, (slice(None), pairing.one_groups), present)
-        doubled = counts > 1
+        doubled = hits(present, pairing.one_groups, pairing.groups) > 1
         if not doubled.any():
             return
-        any_many = many.presence().any(axis=1)
-        doubled &= any_many[:, None]
+        doubled &= any_column(many.presence())[:, None]
         if not doubled.any():
             return
         step, group = (int(index[0]) for index in np.nonzero(doubled))
@@ -202,9 +214,7 @@ class VectorBinary:
         assert target is not None
         width = pairing.groups if one_to_one else len(pairing.merged)
         here = np.ones((steps, len(pairing.many)), dtype=np.bool_) if present is None else present
-        counts = np.zeros((steps, width), dtype=np.int64)
-        np.add.at(counts, (slice(None), target), here)
-        if (counts > 1).any():
+        if (hits(here, target, width) > 1).any():
             if one_to_one:
                 raise EvalError(
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
@@ -327,9 +337,7 @@ def _fill_missing(matching: ast.Matching, left: Grid, right: Grid) -> tuple[Grid
 
 
 def _groups_here(grid: Grid, groups: Ints, count: int) -> Bools:
-    here = np.zeros((grid.steps, count), dtype=np.bool_)
-    np.logical_or.at(here, (slice(None), groups), grid.presence())
-    return here
+    return hits(grid.presence(), groups, count) > 0
 
 
 def _with_fill(grid: Grid, keys: list[Labels], missing: Bools, fill: float) -> Grid:
@@ -359,7 +367,8 @@ class SetBinary:
 
     def evaluate(self, run: Run, times: Ints) -> Value:
         left, right = self.left.evaluate(run, times), self.right.evaluate(run, times)
-        assert isinstance(left, Grid) and isinstance(right, Grid)
+        assert isinstance(left, Grid)
+        assert isinstance(right, Grid)
         known = self._groups.get(left.columns, right.columns)
         if known is None:
             places: dict[Labels, int] = {}

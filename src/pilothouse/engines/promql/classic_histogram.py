@@ -129,7 +129,8 @@ def _family_quantiles(family: Family, counts: Floats, here: Bools | None, q: Flo
             (note.cells, part_note.cells),
         ):
             mine.reshape(-1)[cells] = theirs
-    return found, here.any(axis=2), note
+    some: Bools = np.asarray(here.any(axis=2))
+    return found, some, note
 
 
 def _no_force(shape: tuple[int, ...]) -> Forced:

@@ -22,37 +22,51 @@ def _moments(seconds: Floats) -> Moments:
 
 
 def _year(at: Moments) -> npt.NDArray[np.int64]:
-    return at.astype("datetime64[Y]").astype(np.int64) + 1970
+    found: npt.NDArray[np.int64] = at.astype("datetime64[Y]").astype(np.int64) + 1970
+    return found
 
 
 def _month(at: Moments) -> npt.NDArray[np.int64]:
-    return at.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    found: npt.NDArray[np.int64] = at.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    return found
 
 
 def _day_of_month(at: Moments) -> npt.NDArray[np.int64]:
-    return (at.astype("datetime64[D]") - at.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    found: npt.NDArray[np.int64] = (
+        at.astype("datetime64[D]") - at.astype("datetime64[M]").astype("datetime64[D]")
+    ).astype(np.int64) + 1
+    return found
 
 
 def _day_of_year(at: Moments) -> npt.NDArray[np.int64]:
-    return (at.astype("datetime64[D]") - at.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) + 1
+    found: npt.NDArray[np.int64] = (
+        at.astype("datetime64[D]") - at.astype("datetime64[Y]").astype("datetime64[D]")
+    ).astype(np.int64) + 1
+    return found
 
 
 def _day_of_week(at: Moments) -> npt.NDArray[np.int64]:
     # The epoch was a Thursday.
-    return (at.astype("datetime64[D]").astype(np.int64) + 4) % 7
+    found: npt.NDArray[np.int64] = (at.astype("datetime64[D]").astype(np.int64) + 4) % 7
+    return found
 
 
 def _days_in_month(at: Moments) -> npt.NDArray[np.int64]:
     month = at.astype("datetime64[M]")
-    return ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
+    found: npt.NDArray[np.int64] = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(
+        np.int64
+    )
+    return found
 
 
 def _hour(at: Moments) -> npt.NDArray[np.int64]:
-    return at.astype("datetime64[h]").astype(np.int64) % 24
+    found: npt.NDArray[np.int64] = at.astype("datetime64[h]").astype(np.int64) % 24
+    return found
 
 
 def _minute(at: Moments) -> npt.NDArray[np.int64]:
-    return at.astype("datetime64[m]").astype(np.int64) % 60
+    found: npt.NDArray[np.int64] = at.astype("datetime64[m]").astype(np.int64) % 60
+    return found
 
 
 _PARTS: dict[str, Callable[[Moments], npt.NDArray[np.int64]]] = {

@@ -14,7 +14,7 @@ _LONGEST_S = 2**63 / 1e9
 
 def to_ms(seconds: float) -> int:
     """Whole milliseconds of written seconds: rounded to nanoseconds, then cut, as Go's time.Duration goes."""
-    return int(math.trunc(round(seconds * 1e9) / 1_000_000))
+    return math.trunc(round(seconds * 1e9) / 1_000_000)
 
 
 def evaluate_ms(expr: DurationExpr, step_ms: int, range_ms: int, *, signed: bool) -> int:
@@ -27,7 +27,7 @@ def evaluate_ms(expr: DurationExpr, step_ms: int, range_ms: int, *, signed: bool
         raise EvalError(f"{where}: duration must be greater than 0")
     if abs(seconds) > _LONGEST_S:
         raise EvalError(f"{where}: duration is out of range")
-    return int(math.trunc(seconds * 1000))
+    return math.trunc(seconds * 1000)
 
 
 def is_constant(expr: Expr | None) -> bool:

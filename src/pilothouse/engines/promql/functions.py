@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pilothouse.engines.promql import ast, dates
-from pilothouse.engines.promql.grid import UNLABELLED, Columns, Floats, Grid, Ints
+from pilothouse.engines.promql.grid import UNLABELLED, Columns, Floats, Grid, Ints, any_column
 from pilothouse.engines.promql.run import Node, Run
 from pilothouse.engines.promql.selectors import InstantSelector
 from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, label_value, make_labels
@@ -144,7 +144,7 @@ class Absent:
 
     def evaluate(self, run: Run, times: Ints) -> Grid:
         grid = grid_of(self.inner, run, times)
-        empty = ~grid.presence().any(axis=1) if len(grid.columns) else np.ones(len(times), dtype=np.bool_)
+        empty = ~any_column(grid.presence()) if len(grid.columns) else np.ones(len(times), dtype=np.bool_)
         return Grid(self.columns, np.ones((len(times), 1)), empty[:, None])
 
 

@@ -105,7 +105,7 @@ class Grid:
     def histogram_mask(self) -> Bools:
         if self.histograms is None:
             return np.zeros(self.values.shape, dtype=np.bool_)
-        return np.not_equal(self.histograms, None).astype(np.bool_) & self.presence()
+        return holding(self.histograms) & self.presence()
 
     def with_columns(self, columns: Columns) -> Grid:
         return Grid(columns, self.values, self.present, self.histograms)
@@ -122,6 +122,33 @@ Value = Grid | Floats | Text
 """A vector, a scalar (one float per step) or a string."""
 
 
+def holding(cells: Objects) -> Bools:
+    """Where an object array holds something but None."""
+    nothing: Any = None
+    found: Bools = np.not_equal(cells, nothing).astype(np.bool_)
+    return found
+
+
+def hits(present: Bools, target: Ints, width: int) -> Ints:
+    """How many present columns go to each target, per step."""
+    counts = np.zeros((present.shape[0], width), dtype=np.int64)
+    where: Any = (slice(None), target)
+    np.add.at(counts, where, present)
+    return counts
+
+
+def any_column(flags: Bools) -> Bools:
+    """Per step: is any column set?"""
+    found: Bools = np.asarray(flags.any(axis=1))
+    return found
+
+
+def any_step(flags: Bools) -> Bools:
+    """Per column: is any step set?"""
+    found: Bools = np.asarray(flags.any(axis=0))
+    return found
+
+
 def empty_grid(steps: int) -> Grid:
     return Grid(NO_COLUMNS, np.zeros((steps, 0), dtype=np.float64))
 
@@ -129,8 +156,7 @@ def empty_grid(steps: int) -> Grid:
 def merge_columns(labels: Sequence[Labels], target: Ints, grid: Grid, drop: Bools | None = None) -> Grid:
     """Columns that share a target become one; EvalError when two of them hold a sample at one step."""
     width, present = len(labels), grid.presence()
-    counts = np.zeros((grid.steps, width), dtype=np.int64)
-    np.add.at(counts, (slice(None), target), present)
+    counts = hits(present, target, width)
     if (counts > 1).any():
         raise EvalError(SAME_LABELSET)
     values = np.zeros((grid.steps, width), dtype=np.float64)

@@ -160,8 +160,8 @@ class FloatHistogram:
     def following(self, previous: FloatHistogram | None) -> FloatHistogram:
         """This histogram as the next sample of a series: its hint says whether the counter was reset since `previous`.
 
-        As Prometheus' storage answers: gauges and explicit resets stay, a first sample is unknown, and so is one after a
-        reset or with another layout (tsdb/chunkenc/float_histogram.go).
+        As Prometheus' storage answers: gauges and explicit resets stay, a first sample is unknown, and so is one
+        after a reset or with another layout (tsdb/chunkenc/float_histogram.go).
         """
         if self.hint in (GAUGE, RESET):
             return self
@@ -365,7 +365,7 @@ def from_description(text: str) -> FloatHistogram:
     body = text.strip()
     if not (body.startswith("{{") and body.endswith("}}")):
         raise ValueError(f"not a histogram: {text!r}")
-    entries = {key: value for key, value in _ENTRY.findall(body[2:-2].strip() + " ")}
+    entries = dict(_ENTRY.findall(body[2:-2].strip() + " "))
     known = "schema sum count z_bucket z_bucket_w custom_values buckets offset n_buckets n_offset counter_reset_hint"
     for key in entries:
         if key not in known.split():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pilothouse.engines.promql import ast, histogram_shape
-from pilothouse.engines.promql.grid import Bools, Floats, Grid, Objects
+from pilothouse.engines.promql.grid import Bools, Floats, Grid, Objects, holding
 from pilothouse.engines.promql.histogram import GAUGE, FloatHistogram, IncompatibleSchema
 from pilothouse.engines.promql.run import Run
 
@@ -17,7 +17,7 @@ def combine_cells(expr: ast.Binary, run: Run, left: Grid, right: Grid, here: Boo
     shape = values.shape
     histograms: Objects = np.full(shape, None, dtype=object)
     left_cells, right_cells = _cells(left, shape), _cells(right, shape)
-    involved = (np.not_equal(left_cells, None) | np.not_equal(right_cells, None)).astype(np.bool_) & here
+    involved = (holding(left_cells) | holding(right_cells)) & here
     plain = here & ~involved
     if expr.op in ast.COMPARISONS:
         passed = values != 0
@@ -43,7 +43,7 @@ def combine_cells(expr: ast.Binary, run: Run, left: Grid, right: Grid, here: Boo
                 histograms[cell] = left_cells[cell]
         else:
             histograms[cell] = found
-    return Grid(left.columns, values, kept, histograms if np.not_equal(histograms, None).any() else None)
+    return Grid(left.columns, values, kept, histograms if holding(histograms).any() else None)
 
 
 def _cells(grid: Grid, shape: tuple[int, ...]) -> Objects:
@@ -68,7 +68,8 @@ def _combine(
         assert right is not None
         if op == "*":
             return right.scaled(float(lf)).compacted()
-        return _incompatible(expr, run, "float", "histogram")
+        _incompatible(expr, run, "float", "histogram")
+        return None
     if right is None:
         if op == "*":
             return left.scaled(float(rf)).compacted()
@@ -76,12 +77,14 @@ def _combine(
             return left.divided(float(rf)).compacted()
         if op in ("</", ">/"):
             return histogram_shape.trimmed(left, float(rf), upper=op == "</")
-        return _incompatible(expr, run, "histogram", "float")
+        _incompatible(expr, run, "histogram", "float")
+        return None
     if op in ("==", "!="):
         return (left == right) == (op == "==")
     if op in ("+", "-"):
         return _sum(expr, run, left, right)
-    return _incompatible(expr, run, "histogram", "histogram")
+    _incompatible(expr, run, "histogram", "histogram")
+    return None
 
 
 def _sum(expr: ast.Binary, run: Run, left: FloatHistogram, right: FloatHistogram) -> FloatHistogram | None:

@@ -4,6 +4,7 @@ promql/functions.go).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,7 +91,7 @@ def histogram_rate(
         return None
     if counter:
         previous = first
-        for (before, _, before_start), (now, histogram, start) in zip(points, points[1:]):
+        for (before, _, before_start), (now, histogram, start) in itertools.pairwise(points):
             if starts_anew(before_start, before, start, now) or histogram.is_reset_from(previous):
                 found = note.add(found, previous)
                 if found is None:

@@ -87,8 +87,8 @@ def _inside(bucket: Bucket, share: float, custom: bool) -> float:
         return bucket.lower + (bucket.upper - bucket.lower) * share
     lower, upper = _log2(bucket.lower), _log2(bucket.upper)
     if bucket.lower > 0:
-        return 2.0 ** (lower + (upper - lower) * share)
-    return -(2.0 ** (upper + (lower - upper) * (1 - share)))
+        return math.pow(2.0, lower + (upper - lower) * share)
+    return -math.pow(2.0, upper + (lower - upper) * (1 - share))
 
 
 def fraction(lower: float, upper: float, histogram: FloatHistogram) -> tuple[float, str]:

@@ -71,11 +71,11 @@ class LabelReplace(Relabelling):
         match = self.regex.match(label_value(labels, self.source))
         if match is None:
             return labels, False
-        groups = [match.group(i) or "" for i in range(self.regex.groups + 1)]
-        names = {name: groups[number] for name, number in self.regex.groupindex.items()}
+        groups: list[str] = [match.group(i) or "" for i in range(self.regex.groups + 1)]
+        names: dict[str, str] = {name: groups[number] for name, number in self.regex.groupindex.items()}
 
         def expand(reference: re.Match[str]) -> str:
-            name = reference[1] or reference[2]
+            name: str | None = reference[1] or reference[2]
             if name is None:
                 return "$"
             if name.isdigit():

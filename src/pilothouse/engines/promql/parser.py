@@ -358,7 +358,8 @@ class _Parser:
 
     def vector_selector(self) -> VectorSelector:
         token = self.peek()
-        name, matchers, end = "", [], token.end
+        name, end = "", token.end
+        matchers: list[Matcher] = []
         if token.kind != "{":
             self.take()
             name = token.text
@@ -624,7 +625,7 @@ def _number(text: str) -> float:
 
 
 def _round_half_away(value: float) -> int:
-    return int(math.floor(value + 0.5)) if value >= 0 else -int(math.floor(-value + 0.5))
+    return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
 
 
 def _fixed(value: float) -> str:

@@ -7,6 +7,8 @@ what they worked out from the labels of the series they saw last.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pilothouse.engines.promql import ast, dates, range_functions
@@ -32,7 +34,7 @@ from pilothouse.engines.promql.functions import (
     absent_labels,
     sort_order,
 )
-from pilothouse.engines.promql.grid import UNLABELLED, Floats, Grid, Ints, Text, merge_columns
+from pilothouse.engines.promql.grid import UNLABELLED, Floats, Grid, Ints, Text, any_step, merge_columns
 from pilothouse.engines.promql.histogram_functions import (
     HistogramFraction,
     HistogramQuantile,
@@ -216,9 +218,10 @@ def _assemble(blocks: list[Grid], times: Ints, notes: Annotations) -> Matrix:
         values[rows, target] = np.where(here, block.values, np.nan)
         present[rows, target] = here
         if histograms is not None and block.histograms is not None:
-            histograms[rows, target] = np.where(here, block.histograms, None)
+            cells: Any = None
+            histograms[rows, target] = np.where(here, block.histograms, cells)
     order = [column for _, column in sorted((labels, column) for labels, column in places.items())]
-    used = present.any(axis=0)
+    used = any_step(present)
     order = [column for column in order if used[column]]
     names = list(places)
     return Matrix(

@@ -17,7 +17,18 @@ from pilothouse.engines.promql.errors import EvalError
 from pilothouse.engines.promql.extended_range import extended_window
 from pilothouse.engines.promql.functions import absent_labels, scalar_of
 from pilothouse.engines.promql.go_format import general
-from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Objects
+from pilothouse.engines.promql.grid import (
+    Bools,
+    Columns,
+    Floats,
+    Grid,
+    Ints,
+    Memo,
+    Objects,
+    any_column,
+    any_step,
+    holding,
+)
 from pilothouse.engines.promql.histogram_rate import Note
 from pilothouse.engines.promql.rates import Kernel
 from pilothouse.engines.promql.run import Node, Run
@@ -207,12 +218,12 @@ class RangeCall:
                 run.annotations.info(text, self.source_expr.span[0])
 
     def _absence(self, grid: Grid, steps: int) -> Grid:
-        empty = ~grid.presence().any(axis=1) if len(grid.columns) else np.ones(steps, dtype=np.bool_)
+        empty = ~any_column(grid.presence()) if len(grid.columns) else np.ones(steps, dtype=np.bool_)
         return Grid(self._absent, np.ones((steps, 1)), empty[:, None])
 
 
 def _any_named(columns: Columns, floats: Bools, name: str) -> bool:
-    used = floats.any(axis=0)
+    used = any_step(floats)
     return any(used[i] and label_value(labels, METRIC_NAME) == name for i, labels in enumerate(columns.labels))
 
 
@@ -238,5 +249,5 @@ class _Filling:
             self.values[step, position], self.histograms[step, position] = found
 
     def grid(self) -> Grid:
-        some = bool(np.not_equal(self.histograms, None).any())
+        some = bool(holding(self.histograms).any())
         return Grid(self.columns, self.values, self.present, self.histograms if some else None)

@@ -6,6 +6,7 @@ Follows promql/functions.go of Prometheus 3 (extrapolatedRate, histogramRate, in
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Callable
@@ -199,14 +200,14 @@ def _float_difference(floats: list[Sample], note: Note, counter: bool) -> float:
     del note
     value = floats[-1][1] - floats[0][1]
     if counter:
-        for before, now in zip(floats, floats[1:]):
+        for before, now in itertools.pairwise(floats):
             if now[1] < before[1] or starts_anew(before[3], before[0], now[3], now[0]):
                 value += before[1]
     return value
 
 
 def _note_overlap(points: list[tuple[int, int]], note: Note) -> None:
-    for (before, before_start), (_, start) in zip(points, points[1:]):
+    for (before, before_start), (_, start) in itertools.pairwise(points):
         if start_overlaps(before_start, before, start):
             note.start_overlap()
             return
@@ -271,7 +272,7 @@ def last_two(window: Window, *, counter: bool) -> Found:
 def count_resets(samples: list[Sample]) -> int:
     """Falls of the value, resets of histograms, and changes from one kind to the other."""
     total = 0
-    for before, now in zip(samples, samples[1:]):
+    for before, now in itertools.pairwise(samples):
         if (before[2] is None) != (now[2] is None) or starts_anew(before[3], before[0], now[3], now[0]):
             total += 1
         elif now[2] is None:
@@ -284,7 +285,7 @@ def count_resets(samples: list[Sample]) -> int:
 def count_changes(samples: list[Sample]) -> int:
     """How often a sample differs from the one before."""
     total = 0
-    for before, now in zip(samples, samples[1:]):
+    for before, now in itertools.pairwise(samples):
         if (before[2] is None) != (now[2] is None):
             total += 1
         elif now[2] is None:

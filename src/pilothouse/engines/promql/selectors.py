@@ -13,7 +13,7 @@ import numpy as np
 
 from pilothouse.engines.promql import ast
 from pilothouse.engines.promql.extended_range import smoothed_value
-from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Objects
+from pilothouse.engines.promql.grid import Bools, Columns, Floats, Grid, Ints, Memo, Objects, any_step, holding
 from pilothouse.engines.promql.histogram import NOT_RESET, RESET, UNKNOWN, FloatHistogram
 from pilothouse.engines.promql.histogram_rate import Note
 from pilothouse.engines.promql.run import Node, Run
@@ -28,6 +28,7 @@ from pilothouse.engines.promql.windows import (
 )
 from pilothouse.engines.tsdb.labels import METRIC_NAME, label_value
 from pilothouse.engines.tsdb.loose import Sample
+from pilothouse.engines.tsdb.matchers import Matcher
 from pilothouse.engines.tsdb.samples import is_absent, is_stale, is_stale_value
 from pilothouse.engines.tsdb.selection import FramePart, OddSeries, Selection
 
@@ -47,11 +48,11 @@ def shifted(run: Run, shift: ast.Shift, times: Ints) -> Ints:
 class Selected:
     """A selector's matchers with the columns of the last selection."""
 
-    matchers: tuple[object, ...]
+    matchers: tuple[Matcher, ...]
     memo: Memo[Columns] = field(default_factory=Memo)
 
     def select(self, run: Run) -> tuple[Selection, Columns]:
-        selection = run.database.select(self.matchers)  # type: ignore[arg-type]
+        selection = run.database.select(self.matchers)
         columns = self.memo.get(selection)
         if columns is None:
             columns = self.memo.put(Columns(selection.labels), selection)
@@ -85,7 +86,7 @@ class InstantSelector:
                 if found is not None:
                     present[step, position] = True
                     values[step, position], histograms[step, position] = found
-        some = bool(np.not_equal(histograms, None).any())
+        some = bool(holding(histograms).any())
         return spread(Grid(columns, values, present, histograms if some else None), len(times))
 
     def read(self, run: Run, times: Ints, *, want_times: bool) -> tuple[Grid, Ints | None]:
@@ -301,7 +302,7 @@ def _grid_parts(grid: Grid, moments: Ints, lo: Ints, hi: Ints) -> tuple[list[Par
     special: list[SpecialSeries] = []
     odd = np.zeros(len(grid.columns), dtype=np.bool_)
     if grid.histograms is not None:
-        odd = grid.histogram_mask().any(axis=0)
+        odd = any_step(grid.histogram_mask())
         special = [_special(grid, moments, int(column)) for column in np.flatnonzero(odd)]
     present = grid.presence()
     parts: list[Part] = []

@@ -23,8 +23,8 @@ class Signature:
 _LETTERS = {"v": "vector", "s": "scalar", "m": "matrix", "t": "string"}
 
 _VECTOR_TO_VECTOR = """
-    abs absent acos acosh asin asinh atan atanh ceil cos cosh deg exp floor ln log10 log2 rad sgn sin sinh sort sort_desc
-    sqrt tan tanh timestamp histogram_avg histogram_count histogram_sum histogram_stddev histogram_stdvar
+    abs absent acos acosh asin asinh atan atanh ceil cos cosh deg exp floor ln log10 log2 rad sgn sin sinh sort
+    sort_desc sqrt tan tanh timestamp histogram_avg histogram_count histogram_sum histogram_stddev histogram_stdvar
 """
 _MATRIX_TO_VECTOR = """
     absent_over_time avg_over_time changes count_over_time delta deriv first_over_time idelta increase irate

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.engines.promql.grid import Bools, Floats, Ints
+from pilothouse.engines.tsdb.loose import Sample
 from pilothouse.engines.tsdb.samples import is_absent, is_stale
 from pilothouse.engines.tsdb.selection import Columns as Positions
-from pilothouse.engines.tsdb.selection import FramePart, OddSeries, Sample, Selection
+from pilothouse.engines.tsdb.selection import FramePart, OddSeries, Selection
 
 
 @dataclass(slots=True)

@@ -107,11 +107,12 @@ class Chunk:
         if first == last:
             return
         block = self.values[first:last]
-        irregular = np.isnan(block).any(axis=0)
+        irregular: Bools = np.asarray(np.isnan(block).any(axis=0))
+        falls: Bools
         if first:
-            falls = (block < self.values[first - 1 : last - 1]).any(axis=0)
+            falls = np.asarray((block < self.values[first - 1 : last - 1]).any(axis=0))
         else:
-            falls = (block[1:] < block[:-1]).any(axis=0)
+            falls = np.asarray((block[1:] < block[:-1]).any(axis=0))
             if before is not None:
                 seam = before.last_row_as(self.layout)
                 falls[: len(seam)] |= block[0, : len(seam)] < seam
@@ -123,7 +124,7 @@ class Chunk:
 
     def last_row_as(self, layout: Layout) -> Floats:
         """This chunk's last row in the slots of another layout, ABSENT where a series was not here yet."""
-        row = self.values[self.rows - 1]
+        row: Floats = self.values[self.rows - 1]
         if layout is self.layout:
             return row[: layout.width]
         slots = self.layout.slots_of(layout.numbers[: layout.width])

@@ -100,7 +100,8 @@ class AlertingState:
     """
 
     __slots__ = (
-        "_eager", "_known_labels", "active", "health", "last_error", "last_ms", "output", "resolved",
+        "_eager", "_known_labels", "_labels_read_value", "_labels_timely",
+        "active", "health", "last_error", "last_ms", "output", "resolved",
         "restored", "rule",
     )  # fmt: skip
 
@@ -114,6 +115,8 @@ class AlertingState:
         self.resolved: dict[Labels, Alert] = {}
         self.restored = restored
         self._eager = any(t.timely for _n, t in rule.annotation_templates)
+        self._labels_timely = any(t.timely for _n, t in rule.label_templates)
+        self._labels_read_value = any(t.reads_value for _n, t in rule.label_templates)
         self._known_labels: dict[tuple[Labels, float | None], Labels] = {}
 
     @property
@@ -176,10 +179,9 @@ class AlertingState:
                 del self.resolved[labels]
 
     def _alert_labels(self, sample_labels: Labels, value: float, context: TemplateContext) -> Labels:
-        templates = self.rule.label_templates
-        if any(t.timely for _n, t in templates):
+        if self._labels_timely:
             return self._expanded_labels(sample_labels, value, context)
-        key = (sample_labels, value if any(t.reads_value for _n, t in templates) else None)
+        key = (sample_labels, value if self._labels_read_value else None)
         known = self._known_labels.get(key)
         if known is None:
             if len(self._known_labels) >= LABEL_SETS_REMEMBERED:

@@ -63,7 +63,7 @@ def _no_queries(text: str) -> Sequence[tuple[Labels, float]]:
     raise QueryError(f"no data to query for {quoted(text)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TemplateContext:
     """What a template may look at besides its alert. now_s: the evaluation's time, Unix seconds."""
 
@@ -75,6 +75,13 @@ class TemplateContext:
     fail.
     """
     query: QueryFunction = _no_queries
+    _functions: dict[str, Function] | None = None
+
+    def functions(self) -> dict[str, Function]:
+        """The template functions of this context, made once."""
+        if self._functions is None:
+            self._functions = template_functions(self)
+        return self._functions
 
 
 def template_functions(context: TemplateContext) -> dict[str, Function]:
@@ -271,10 +278,14 @@ class AlertTemplate:
         if "{{" not in text:
             return cls(name, text, {}, text, queries=False, reads_value=False, timely=False)
         trees = parse(name, _PREAMBLE + text, FUNCTION_NAMES)
+        main = trees[name]
+        if main.root is not None:
+            # The preamble stands in the text for the places in errors; its variables are handed in, not computed.
+            main.root = _without_preamble(main.root)
         found = _Findings()
         for tree in trees.values():
             if tree.root is not None:
-                found.look(_without_preamble(tree.root) if tree.name == name else tree.root)
+                found.look(tree.root)
         return cls(
             name, text, trees, None,
             queries=bool(found.queries), reads_value=found.value, timely=found.now or bool(found.queries),
@@ -285,17 +296,17 @@ class AlertTemplate:
         """The text for an alert with these labels (as the expression gave them) and value."""
         if self.constant is not None:
             return self.constant
-        data = GoStruct(
-            _DATA_TYPE,
-            {
-                "Labels": GoMap(dict(labels)),
-                "ExternalLabels": GoMap(dict(context.external_labels)),
-                "ExternalURL": context.external_url,
-                "Value": value,
-            },
-        )
+        fields = {
+            "Labels": GoMap(dict(labels)),
+            "ExternalLabels": GoMap(dict(context.external_labels)),
+            "ExternalURL": context.external_url,
+            "Value": value,
+        }
+        data = GoStruct(_DATA_TYPE, fields)
         try:
-            return execute(self.trees, self.name, data, template_functions(context))
+            variables = {"$labels": fields["Labels"], "$externalLabels": fields["ExternalLabels"]}
+            variables |= {"$externalURL": context.external_url, "$value": value}
+            return execute(self.trees, self.name, data, context.functions(), variables)
         except ExecutionError as error:
             return f"<error expanding template: error executing template {self.name}: {error}>"
 

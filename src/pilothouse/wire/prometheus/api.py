@@ -38,6 +38,7 @@ ROUTES: tuple[tuple[str, tuple[str, ...], Handler], ...] = (
     ("/api/v1/status/flags", _READ, status.flags),
     ("/api/v1/status/runtimeinfo", _READ, status.runtimeinfo),
     ("/api/v1/status/buildinfo", _READ, status.buildinfo),
+    ("/api/v1/status/walreplay", _READ, status.walreplay),
     ("/api/v1/status/tsdb", _READ, status.tsdb),
     ("/federate", _READ, series.federate),
     ("/-/healthy", ("GET", "HEAD"), status.healthy),

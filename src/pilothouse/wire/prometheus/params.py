@@ -11,6 +11,7 @@ from pilothouse.engines.promql.errors import ParseError
 from pilothouse.engines.promql.parser import parse_selector
 from pilothouse.engines.tsdb import Matcher
 from pilothouse.signals.metrics.go_numbers import parse_float, quote
+from pilothouse.signals.metrics.page import Dialect
 from pilothouse.wire.prometheus.exchange import ApiFailure, Form, bad_param
 
 MIN_MS, MAX_MS = -(2**53), 2**53
@@ -75,10 +76,10 @@ def duration_param(form: Form, name: str) -> float | None:
         raise bad_param(name, why) from None
 
 
-def limit_param(form: Form) -> int:
-    """The `limit`, 0 for none."""
+def limit_param(form: Form, dialect: Dialect) -> int:
+    """The `limit`, 0 for none; Prometheus 2 does not know it."""
     value = form.get("limit")
-    if not value:
+    if not value or dialect is Dialect.PROMETHEUS_2:
         return 0
     if not re.fullmatch(r"[+-]?[0-9]+", value):
         raise bad_param("limit", f"strconv.Atoi: parsing {quote(value)}: invalid syntax")

@@ -26,7 +26,7 @@ _STATS = ("", "true", "all")
 
 
 def instant(form: Form, context: Context) -> Response:
-    limit = limit_param(form)
+    limit = limit_param(form, context.dialect)
     time_ms = time_param(form, "time", round(context.clock.time() * 1000))
     timeout_ms = duration_param(form, "timeout")
     plan = _plan(form, context)
@@ -39,7 +39,7 @@ def instant(form: Form, context: Context) -> Response:
 
 
 def over_range(form: Form, context: Context) -> Response:
-    limit = limit_param(form)
+    limit = limit_param(form, context.dialect)
     start_ms, end_ms = required_time(form, "start"), required_time(form, "end")
     if end_ms < start_ms:
         raise bad_param("end", "end timestamp must not be before start time")

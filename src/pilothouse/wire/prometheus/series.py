@@ -23,14 +23,14 @@ _LEGACY_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 def series(form: Form, context: Context) -> Response:
     if not form.all("match[]"):
         raise ApiFailure("bad_data", "no match[] parameter provided")
-    limit = limit_param(form)
+    limit = limit_param(form, context.dialect)
     start_ms, end_ms = time_param(form, "start", MIN_MS), time_param(form, "end", MAX_MS)
     found = stored_series(context, selectors(form.all("match[]"), named=True), start_ms, end_ms)
     return _limited([dict(labels) for labels in sorted(found)], limit)
 
 
 def label_names(form: Form, context: Context) -> Response:
-    limit = limit_param(form)
+    limit = limit_param(form, context.dialect)
     start_ms, end_ms = time_param(form, "start", MIN_MS), time_param(form, "end", MAX_MS)
     wanted = selectors(form.all("match[]"), named=False)
     if not wanted and (start_ms, end_ms) == (MIN_MS, MAX_MS):
@@ -43,7 +43,7 @@ def label_values(form: Form, context: Context, name: str) -> Response:
     if context.dialect is Dialect.PROMETHEUS_2 and not _LEGACY_NAME.fullmatch(name):
         raise ApiFailure("bad_data", f'invalid label name: "{name}"')
     name = _unescaped(name)
-    limit = limit_param(form)
+    limit = limit_param(form, context.dialect)
     start_ms, end_ms = time_param(form, "start", MIN_MS), time_param(form, "end", MAX_MS)
     wanted = selectors(form.all("match[]"), named=False)
     if not wanted and (start_ms, end_ms) == (MIN_MS, MAX_MS):

@@ -177,6 +177,9 @@ def test_a_limit_cuts_and_warns() -> None:
     body = orjson.loads(get("/api/v1/query", ("query", "hits_total"), ("limit", "1")).body)
     assert len(body["data"]["result"]) == 1
     assert body["warnings"] == ["results truncated due to limit"]
+    older = context()
+    older.dialect = Dialect.PROMETHEUS_2
+    assert len(data("/api/v1/query", ("query", "hits_total"), ("limit", "1"), given=older)["result"]) == 2
 
 
 def test_lookback_delta_and_stats() -> None:
@@ -291,6 +294,7 @@ def test_rules_are_filtered_and_paged() -> None:
 
 def test_status() -> None:
     assert "job_name: web" in data("/api/v1/status/config")["yaml"]
+    assert data("/api/v1/status/walreplay") == {"min": 0, "max": 0, "current": 0}
     assert data("/api/v1/status/flags")["query.lookback-delta"] == "5m"
     assert data("/api/v1/status/runtimeinfo")["startTime"] == "2026-01-01T00:00:00Z"
     assert data("/api/v1/status/buildinfo")["version"].startswith("3.")

@@ -78,6 +78,15 @@ def test_a_recording_rule_renames_relabels_and_ends_what_vanishes() -> None:
     assert series_at(database, "pod:load", 20) == []
 
 
+def test_results_are_seen_neither_before_they_began_nor_after_the_lookback() -> None:
+    database = loaded([1, 1, 9])
+    state = GroupState(group_of(HIGH))
+    walk(state, database, 3)
+    assert series_at(database, "ALERTS", 1) == []
+    assert len(series_at(database, "ALERTS", 6)) == 1
+    assert series_at(database, "ALERTS", 7) == []
+
+
 def test_rules_of_a_group_see_the_results_of_those_before_them() -> None:
     state = GroupState(group_of({"record": "twice", "expr": "load * 2"}, {"alert": "Twice", "expr": "twice > 5"}))
     assert story(walk(state, loaded([1, 3]), 2)) == [(1, "inactive", "firing")]

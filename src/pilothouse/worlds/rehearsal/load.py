@@ -111,7 +111,8 @@ class LoadTable:
         index = len(self._base)
         diurnal = spec.shape == "diurnal"
         self._base = np.append(self._base, rate_per_s(spec.base, "load.base"))
-        self._swing = np.append(self._swing, (spec.ratio - 1) / 2 if diurnal else 0.0)
+        # Peak over trough is the ratio and the mean is the base: 1 + a over 1 - a.
+        self._swing = np.append(self._swing, (spec.ratio - 1) / (spec.ratio + 1) if diurnal else 0.0)
         self._peak_s = np.append(self._peak_s, time_of_day_s(spec.peak_at, "load.peakAt"))
         self.paced = np.append(self.paced, spec.arrivals == "paced")
         trace = trace_of(spec, "load.csv")
@@ -137,7 +138,7 @@ class LoadTable:
         if self._swing.any():
             angle = (at_s % DAY_S - self._peak_s) * (2 * math.pi / DAY_S)
             # Rounded, so that a processor whose cosine differs in the last bit offers the same load.
-            rates: Floats = np.round(self._base * (1 + self._swing * (1 + np.cos(angle))), 9)
+            rates: Floats = np.round(self._base * (1 + self._swing * np.cos(angle)), 9)
         else:
             rates = self._base.copy()
         for index, trace in self._traces.items():

@@ -168,10 +168,12 @@ class PodTable:
     def set_listening(self, slot: int, listening: bool, now_s: float) -> None:
         """Whether requests sent there are answered at all: not while the process starts, not on a lost node."""
         if bool(self.listening[slot]) != listening:
-            if self.ready[slot]:
+            matters = bool(self.ready[slot]) and self._ready_count.get(int(self.service[slot]), 0) <= MATTERS
+            if matters:
                 self.before_change()
             self.listening[slot] = listening
-            if self.ready[slot]:
+            self.generation += 1
+            if matters:
                 self.touch(now_s)
 
     def set_ready(self, slot: int, ready: bool, now_s: float) -> None:

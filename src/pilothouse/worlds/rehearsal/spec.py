@@ -161,7 +161,6 @@ class NodeGroup(Record, frozen=True):
 class ClusterSpec(Record, frozen=True):
     node_groups: dict[str, NodeGroup] = {}
     node_start: Spread | None = None
-    autoscaler: bool = True
 
 
 class WorldSpec(Record, frozen=True):

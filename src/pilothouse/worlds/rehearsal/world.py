@@ -21,7 +21,6 @@ from pilothouse.machinery.ports import Events
 from pilothouse.worlds.rehearsal import faults as f
 from pilothouse.worlds.rehearsal.addresses import Addresses
 from pilothouse.worlds.rehearsal.arrivals import WINDOW_S
-from pilothouse.worlds.rehearsal.autoscaler import Autoscaler
 from pilothouse.worlds.rehearsal.history import History
 from pilothouse.worlds.rehearsal.kubelet import Kubelet
 from pilothouse.worlds.rehearsal.load import LoadChange, LoadTable
@@ -33,6 +32,10 @@ from pilothouse.worlds.rehearsal.recorder import Recorder
 from pilothouse.worlds.rehearsal.service import resolve
 from pilothouse.worlds.rehearsal.spec import ASSUMED_PULL, NodeGroup, SpecError, WorldSpec, seconds
 from pilothouse.worlds.rehearsal.traffic import Traffic
+
+EXACT_UP_TO = 2_000
+"""Up to so many pods a change of the ready set takes effect at its exact moment, above at the end of the present
+step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,6 @@ class RehearsalWorld:
         self.traffic = Traffic(self.services, self.load, self.pods, self.faults, entropy, self.history)
         self.addresses = Addresses()
         self.nodes = Nodes(client, clock, entropy, events, self.addresses, spec.cluster, allocatable)
-        self._autoscaler = Autoscaler(client, clock, events, self.nodes)
         pull = spec.image_pull or ASSUMED_PULL
         self.kubelet = Kubelet(
             client,
@@ -133,7 +135,7 @@ class RehearsalWorld:
     def _wire(self) -> None:
         self.nodes.node_lost = self.kubelet.lose_node
         self.nodes.node_marked = self.kubelet.mark_not_ready
-        self.pods.before_change = self._catch_up
+        self.pods.before_change = self._before_change
         self.pods.after_change = self._wake
         self.traffic.placed = self._placed
 
@@ -141,8 +143,6 @@ class RehearsalWorld:
         """Machines are there, kubelets follow the store, time begins to be played."""
         await self.nodes.start()
         self.kubelet.start()
-        if self.spec.cluster.autoscaler and self.spec.cluster.node_groups:
-            self._autoscaler.start()
         self._task = asyncio.ensure_future(self._play())
 
     async def stop(self) -> None:
@@ -155,7 +155,6 @@ class RehearsalWorld:
         self._wake()
         if self._task is not None:
             await self._task
-        await self._autoscaler.stop()
         await self.kubelet.stop()
         await self.nodes.stop()
 
@@ -208,6 +207,12 @@ class RehearsalWorld:
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def _before_change(self) -> None:
+        """The ready set is about to change: what came until now met the old one. In a large world single pods do not
+        matter that much, and a step for each would cost more than all others together."""
+        if len(self.pods) <= EXACT_UP_TO:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         """Play traffic up to now, across 15-second marks one by one."""

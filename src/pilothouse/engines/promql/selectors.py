@@ -125,6 +125,8 @@ class _Reading:
         self.steps, self.width = steps, width
         self._values: Floats | None = None
         self._present: Bools | None = None
+        self._whole = False
+        """Set when one frame answered for every series: presence is then None unless a step had nothing fresh."""
         self.histograms: Objects | None = None
         self.times: Ints | None = np.zeros((steps, width), dtype=np.int64) if want_times else None
 
@@ -135,11 +137,10 @@ class _Reading:
         return self._values
 
     def presence(self) -> Bools | None:
-        if self._values is None and self.width:
-            return np.zeros((self.steps, self.width), dtype=np.bool_)
-        if self._present is None or self._present.all():
-            return None
-        return self._present
+        if self._whole:
+            return self._present
+        present = self._mark()
+        return None if present.all() else present
 
     def _mark(self) -> Bools:
         if self._present is None:
@@ -169,7 +170,7 @@ class _Reading:
         else:
             found = part.block(first, last)[np.maximum(rows - first, 0)]
         if part.width == self.width:
-            self._values = found
+            self._values, self._whole = found, True
             if not fresh.all():
                 self._present = np.broadcast_to(fresh[:, None], found.shape)
         else:

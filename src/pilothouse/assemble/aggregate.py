@@ -76,7 +76,11 @@ def _asked(expectation: Expectation) -> Asked:
     comparison = cast("Comparison", wanted.text.split()[0])
     share = wanted.at_least if wanted.at_least is not None else wanted.at_most
     return Asked(
-        name=expectation.name, asked=expectation.asked, at=spot(expectation.at), comparison=comparison, probability=share
+        name=expectation.name,
+        asked=expectation.asked,
+        at=spot(expectation.at),
+        comparison=comparison,
+        probability=share,
     )
 
 

@@ -39,25 +39,23 @@ def _ending(expectation: Expectation, facts: Facts) -> Ending:
 # -- phases
 
 
+_STANDING = ("Healthy", "Progressing")
+"""Phases in which a workload must be at the moment asked for; the others are judged by whether they were reached."""
+
+
 def _phase(check: Phase, facts: Facts) -> Ending:
     line = facts.phases.of(check.name)
     if not line:
         return Ending(holds=None, seen=f"{check.kind} {check.name} was never seen")
-    if check.by_s is None:
-        at_s, phase = line[-1]
-        seen = f"{phase} at the end, since {format_span(at_s)}"
-        return Ending(holds=phase == check.phase, seen=seen, at_s=rounded(at_s))
-    reached = next((at for at, phase in line if phase == check.phase and _after_change(at, check, facts)), None)
-    if reached is None:
+    by_s = facts.duration_s if check.by_s is None else check.by_s
+    reached = [(at, phase) for at, phase in line if at <= by_s]
+    if check.phase in _STANDING:
+        at_s, phase = reached[-1]
+        return Ending(holds=phase == check.phase, seen=f"{phase} since {format_span(at_s)}", at_s=rounded(at_s))
+    at_reached = next((at for at, phase in reached if phase == check.phase), None)
+    if at_reached is None:
         return Ending(holds=False, seen=f"never {check.phase}; {line[-1][1]} since {format_span(line[-1][0])}")
-    holds = reached <= check.by_s
-    return Ending(holds=holds, seen=f"{check.phase} at {format_span(reached)}", at_s=rounded(reached))
-
-
-def _after_change(at_s: float, check: Phase, facts: Facts) -> bool:
-    """Healthy and Progressing count after the last planned change before the deadline, or every run would begin with them."""
-    before = [p.at_s for p in facts.played if p.sort in ("deploy", "apply", "scale") and p.at_s <= (check.by_s or 0.0)]
-    return at_s >= max(before, default=0.0)
+    return Ending(holds=True, seen=f"{check.phase} at {format_span(at_reached)}", at_s=rounded(at_reached))
 
 
 # -- alerts
@@ -180,7 +178,9 @@ def _replicas(check: Bound, facts: Facts) -> tuple[float | None, str]:
     ready = facts.history.column("ready", service)[_rows(check, facts)]
     if not len(desired):
         return None, "no time passed"
-    return float(desired.max()), f"{int(desired.min())} to {int(desired.max())} desired, {int(ready.min())} ready at least"
+    return float(
+        desired.max()
+    ), f"{int(desired.min())} to {int(desired.max())} desired, {int(ready.min())} ready at least"
 
 
 def _least_ready(check: Bound, facts: Facts) -> float:
@@ -225,10 +225,10 @@ def _promql(check: Promql, facts: Facts) -> Ending:
         matrix = promql.compile(check.query).range(facts.database, start_ms, end_ms, round(PROMQL_STEP_S * 1000))
     except promql.EvalError as error:
         return Ending(holds=None, seen=f"the query failed: {error}")
-    steps = len(matrix.times)
+    steps = len(matrix.times_ms)
     holds = matrix.present.any(axis=0) if len(matrix.labels) else np.zeros(steps, dtype=bool)
     if holds.all() and steps:
         return Ending(holds=True, seen=f"held at all {steps} steps")
-    first = float(matrix.times[int(np.argmin(holds))]) / 1000 - facts.start_epoch_s if steps else 0.0
+    first = float(matrix.times_ms[int(np.argmin(holds))]) / 1000 - facts.start_epoch_s if steps else 0.0
     seen = f"did not hold at {format_span(first)} ({int((~holds).sum())} of {steps} steps)"
     return Ending(holds=False, seen=seen, at_s=rounded(first))

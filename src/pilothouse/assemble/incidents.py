@@ -1,4 +1,4 @@
-"""What happened that nobody planned, from the Events that controllers and kubelets record: rescaling, crashes, lost nodes."""
+"""What happened that nobody planned, from the Events of controllers and kubelets: rescaling, crashes, lost nodes."""
 
 from __future__ import annotations
 

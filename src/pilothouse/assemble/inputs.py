@@ -22,8 +22,9 @@ from pilothouse.base.errors import ApiError, Finding, Invalid, Place
 from pilothouse.base.manifests import Document, Manifests
 from pilothouse.engines.alerting.rule_file import parse_rule_groups
 from pilothouse.engines.alerting.rules import RuleGroup
+from pilothouse.engines.terraform.node_pools import NodePool, read_node_pools
 from pilothouse.kinds.pilothouse.scenario import default, inventory, read
-from pilothouse.kinds.pilothouse.scenario.spec import Assumed, ScenarioSpec
+from pilothouse.kinds.pilothouse.scenario.spec import Apply, Assumed, Delete, ScenarioSpec
 from pilothouse.machinery.kind import Kind
 from pilothouse.report.model import RehearseRequest
 
@@ -46,9 +47,11 @@ class Inputs:
     made_up: bool
     objects: list[Placed] = field(default_factory=list)
     groups: list[RuleGroup] = field(default_factory=list)
-    pools: list[object] = field(default_factory=list)
+    pools: list[NodePool] = field(default_factory=list)
     assumed: list[Assumed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    files: dict[str, list[Document]] = field(default_factory=dict)
+    """The documents of files that `apply` and `delete` events name."""
 
     @property
     def usable(self) -> bool:
@@ -78,6 +81,7 @@ def read_inputs(request: RehearseRequest) -> Inputs:
     _objects(out)
     _rules(out)
     _pools(out)
+    _event_files(out)
     _check_writes(out)
     made_up.complete(out)
     return out
@@ -189,17 +193,39 @@ def _rules(out: Inputs) -> None:
         out.findings += findings
 
 
+def _event_files(out: Inputs) -> None:
+    """Reads what `apply` and `delete` events name, relative to the scenario."""
+    folder = os.path.dirname(out.scenario.at.file)
+    for event in out.scenario.events:
+        name = event.file if isinstance(event, (Apply, Delete)) else ""
+        if name and name not in out.files:
+            read_files = manifest_files.load_paths([os.path.normpath(os.path.join(folder, name))])
+            out.files[name] = read_files.objects
+            out.findings += read_files.findings
+    for service in out.scenario.services:
+        if service.pod is not None and service.pod.calibration:
+            message = (
+                f"{service.pod.calibration}: calibration files are not read yet; written values and defaults are used"
+            )
+            remedy = "write `service: {mean: …, sigma: …}` under `pod`"
+            out.findings.append(Finding("PH309", message, service.pod.at, remedy, "warning"))
+
+
 def _pools(out: Inputs) -> None:
     files = list(out.manifests.terraform)
     named = out.scenario.cluster.terraform
     if named:
         path = os.path.normpath(os.path.join(os.path.dirname(out.scenario.at.file), named))
         files = [path] + [f for f in files if os.path.normpath(f) != path]
+    texts: dict[str, str] = {}
     for path in files:
         text = _read_text("", path)
         if text is None:
             out.findings.append(Finding("PH303", f"{path} cannot be read", Place(path), "check the path"))
-            continue
+        else:
+            texts[path] = text
+    out.pools, findings = read_node_pools(texts)
+    out.findings += findings
 
 
 _EARLY = ("Namespace", "ServiceAccount", "ConfigMap", "Secret", "Service", "PodDisruptionBudget")
@@ -224,7 +250,9 @@ def _check_writes(out: Inputs) -> None:
     for placed in sorted(out.objects, key=lambda p: p.kind.kind != "Namespace"):
         document = placed.document
         try:
-            out.findings += [_dropped(document, path) for path in write_path.inspect(placed.kind.name, document.object).unknown]
+            out.findings += [
+                _dropped(document, path) for path in write_path.inspect(placed.kind.name, document.object).unknown
+            ]
             write_path.create(placed.kind.name, document.object)
         except Invalid as error:
             refused.append(placed)

@@ -1,7 +1,7 @@
 """What the files leave to the cluster: namespaces, configuration kept elsewhere, nodes, a workload behind bare rules.
 
-A rehearsal makes these up so that the rest can run, and says so: each becomes an `Assumed` or a finding (PH304-PH309) with the
-place that asked for it.
+A rehearsal makes these up so that the rest can run, and says so: each becomes an `Assumed` or a finding (PH304-PH309)
+with the place that asked for it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _check_references(inputs: Inputs) -> None:
                     "PH304",
                     f"{kind} {namespace}/{name} is needed here and not among the files; taken to be in the cluster",
                     place,
-                    f"add it, or check the name: without it the pods end in CreateContainerConfigError ({kind} missing)",
+                    "add it, or check the name: without it the pods end in CreateContainerConfigError",
                     "warning",
                 )
             )

@@ -1,7 +1,7 @@
 """The phase of every workload over time, as people speak of it: Progressing, Healthy, Degraded.
 
-Derived from the stored status whenever it changes (the rules of `kubectl rollout status` and of GitOps health checks), so that an
-expectation such as "Degraded by 40m" can be judged after the run.
+Derived from the stored status whenever it changes (the rules of `kubectl rollout status` and of GitOps health checks),
+so that an expectation such as "Degraded by 40m" can be judged after the run.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _WORKLOAD_KINDS = {"Deployment": "apps/Deployment"}
 
 
 class Player:
-    """without: the kind of the faults that a control run leaves out. files: the documents of `apply` and `delete` events."""
+    """without: the kind of the faults that a control run leaves out. files: the documents of `apply` and `delete`
+    events."""
 
     def __init__(
         self, client: Client, world: RehearsalWorld, without: str, files: dict[str, list[Document]] | None = None

@@ -61,8 +61,8 @@ TraceSeed = Callable[[RehearseRequest, tuple[int, int]], Traced]
 
 
 def verify(request: RehearseRequest, trace: TraceSeed) -> Verification:
-    """Runs the first seed twice, here and in a second process with another hash seed, another wall clock, another time zone
-    and a disturbed allocator; on a difference says which event differs first."""
+    """Runs the first seed twice, here and in a second process with another hash seed, another wall clock, another time
+    zone and a disturbed allocator; on a difference says which event differs first."""
     here = trace(request, (0, 0))
     there = _second_process(request, (0, 0))
     if here.digest == there.digest and here.result == there.result:

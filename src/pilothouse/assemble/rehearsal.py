@@ -15,9 +15,9 @@ from pilothouse.assemble.run import run_once
 from pilothouse.assemble.world_spec import cluster_words, world_spec
 from pilothouse.base import clock
 from pilothouse.base.trace import Trace
+from pilothouse.report import model
 from pilothouse.report.model import (
     Assumption,
-    Inputs as InputsShown,
     Outcome,
     Progress,
     RehearseRequest,
@@ -25,6 +25,7 @@ from pilothouse.report.model import (
     RunResult,
     Step,
     Verification,
+    command_of,
 )
 from pilothouse.report.verdicts import overall
 
@@ -124,7 +125,7 @@ def _report(
         version=__version__,
         scenario=scenario.name,
         made_up=inputs.made_up,
-        inputs=InputsShown(
+        inputs=model.Inputs(
             files=inputs.manifests.files,
             objects=inputs.counts(),
             rules=sum(len(g.rules) for g in inputs.groups),
@@ -146,7 +147,15 @@ def _report(
         findings=[aggregate.found(f) for f in inputs.findings],
         run_lines=aggregate.lines(runs, scenario.expect) if len(runs.runs) > 1 else [],
         verification=verification,
+        command=command_of(request),
+        outputs=_outputs(inputs),
     )
+
+
+def _outputs(inputs: Inputs) -> dict[str, str]:
+    """Files that the scenario itself asks for."""
+    asked = inputs.scenario.report
+    return {k: v for k, v in (("html", asked.html), ("junit", asked.junit), ("events", asked.events)) if v}
 
 
 def _assumptions(inputs: Inputs) -> list[Assumption]:

@@ -1,7 +1,7 @@
 """One seed: a control plane and a modelled world on one virtual clock, the user's objects, the scenario's events.
 
-The run begins `WARMUP_S` before the start, under load, so that at second 0 everything stands as it would on an ordinary morning:
-pods are ready, the autoscaler has found its size, rate windows are full.
+The run begins `WARMUP_S` before the start, under load, so that at second 0 everything stands as it would on an ordinary
+morning: pods are ready, the autoscaler has found its size, rate windows are full.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pilothouse.assemble.endings import endings
 from pilothouse.assemble.facts import Facts
 from pilothouse.assemble.incidents import Incidents
 from pilothouse.assemble.inputs import Inputs, in_order
-from pilothouse.assemble.node_pools import PoolSizer
 from pilothouse.assemble.phases import Phases
 from pilothouse.assemble.play import Player
 from pilothouse.assemble.story import tell
@@ -30,7 +29,8 @@ from pilothouse.report.model import RunResult
 from pilothouse.worlds.rehearsal.world import RehearsalWorld
 
 WARMUP_S = 900.0
-"""Longer than the longest range of ordinary alert rules (15 minutes of restarts) and than a cold start of the autoscaler."""
+"""Longer than the longest range of ordinary alert rules (15 minutes of restarts) and than a cold start of the
+autoscaler."""
 PROGRESS_EVERY_S = 900.0
 
 OnProgress = Callable[[float], None]
@@ -91,11 +91,10 @@ class _Run:
             query=self._query,
         )
         self.plane = ControlPlane(self.core, self.world.metrics)
-        self.pools = PoolSizer(self.core.client, clock, self.world.nodes, self.plane.scheduler)
         self.alerts = AlertLog(inputs.groups, self.database, clock)
         self.incidents = Incidents(self.core.events, clock)
         self.phases = Phases(self.core.client, clock)
-        self.player = Player(self.core.client, self.world, without)
+        self.player = Player(self.core.client, self.world, without, inputs.files)
         self._progress = progress
 
     def _query(self, text: str, time_ms: int) -> list[tuple[Labels, float]]:
@@ -114,7 +113,6 @@ class _Run:
             loop.create_task(part, name=name)
             for name, part in (
                 ("phases", self.phases.follow()),
-                ("node-pools", self.pools.run()),
                 ("alerts", self.alerts.run()),
                 ("scenario", self._scenario(warmup_s)),
             )

@@ -1,7 +1,7 @@
 """The other process of `--verify`: same request, other surroundings. Reads a question on stdin, answers on stdout.
 
-Before anything of ours is imported it shifts the wall clock by about a year and leaves small holes all over the allocator's
-pools, so that objects get other addresses.
+Before anything of ours is imported it shifts the wall clock by about a year and leaves small holes all over the
+allocator's pools, so that objects get other addresses.
 """
 
 from __future__ import annotations

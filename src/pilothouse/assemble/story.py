@@ -1,7 +1,8 @@
 """One finished run as people read it: lanes of the timeline, what happened when, alert stories, figures. Pure.
 
-Every figure carries the mark of the weakest thing it rests on: rule evaluation and controllers are exact, but what they work on
-comes from a load and a pod model that nobody calibrated, so most figures are "assumed" until measurements are given.
+Every figure carries the mark of the weakest thing it rests on: rule evaluation and controllers are exact, but what they
+work on comes from a load and a pod model that nobody calibrated, so most figures are "assumed" until measurements are
+given.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pilothouse.report.model import (
     Figure,
     Lane,
     Moment,
+    MomentKind,
     RunResult,
     Span,
     Spot,
@@ -77,16 +79,16 @@ class _Grid:
         self._filled = np.bincount(self._cell, minlength=self.count) > 0
 
     def total(self, values: Floats) -> Floats:
-        return np.bincount(self._cell, weights=values, minlength=self.count)
+        return np.bincount(self._cell, weights=values, minlength=self.count).astype(np.float64, copy=False)
 
     def mean(self, values: Floats) -> list[float | None]:
         """Weighted by the length of the ticks."""
         return self.values(self.total(values * self.weight) / np.maximum(self.total(self.weight), 1e-12))
 
     def ratio(self, part: Floats, whole: Floats) -> list[float | None]:
-        """part / whole per step; None where there was nothing."""
+        """part / whole per step, at most 1 (answers may come a step after their requests); None where nothing was."""
         top, bottom = self.total(part), self.total(whole)
-        return [rounded(float(t / b), 4) if b else None for t, b in zip(top, bottom)]
+        return [rounded(min(1.0, float(t / b)), 4) if b else None for t, b in zip(top, bottom)]
 
     def values(self, cells: Floats) -> list[float | None]:
         """Steps without a tick repeat the one before."""
@@ -109,7 +111,9 @@ def _lanes(facts: Facts, objective: float) -> list[Lane]:
     lanes: list[Lane] = []
 
     def lane(id: str, title: str, unit: str, values: list[float | None], subject: str = "") -> None:
-        lanes.append(Lane(id=id, title=title, unit=unit, step_s=grid.step_s, values=values, subject=subject, mark="assumed"))
+        lanes.append(
+            Lane(id=id, title=title, unit=unit, step_s=grid.step_s, values=values, subject=subject, mark="assumed")
+        )
 
     for service in history.services:
         column = {n: history.column(n, service) for n in ("arrived", "offered", "errors", "ready", "desired")}
@@ -138,7 +142,14 @@ def _burned(facts: Facts, grid: _Grid, objective: float) -> list[float | None]:
 # -- moments
 
 _WEIGHTS = {"deploy": 90, "fault": 90, "load": 80, "scale": 70, "apply": 80, "delete": 80}
-_KINDS = {"deploy": "deploy", "fault": "fault", "load": "load", "scale": "scale", "apply": "change", "delete": "change"}
+_KINDS: dict[str, MomentKind] = {
+    "deploy": "deploy",
+    "fault": "fault",
+    "load": "load",
+    "scale": "scale",
+    "apply": "change",
+    "delete": "change",
+}
 
 
 def _moments(facts: Facts) -> list[Moment]:
@@ -147,38 +158,44 @@ def _moments(facts: Facts) -> list[Moment]:
     out += [_incident(played) for played in facts.incidents]
     for rule in facts.alerts:
         out += _alert_moments(rule)
-    for name, line in facts.phases.items():
-        for (_, before), (at_s, phase) in zip(line, line[1:]):
-            weight = 85 if phase == "Degraded" else 40
-            text = f"Deployment {name} is {phase} (was {before})"
-            out.append(Moment(at_s=at_s, kind="rollout", subject=name, text=text, weight=weight, mark="assumed"))
+    out += _rollouts(facts)
     return [msgspec.structs.replace(m, at_s=rounded(m.at_s, 9) or 0.0) for m in sorted(out, key=lambda m: m.at_s)]
+
+
+def _rollouts(facts: Facts) -> list[Moment]:
+    """When a rollout was through, or failed. Scaling also makes a Deployment progress; that is told as scaling."""
+    changes = [p.at_s for p in facts.played if p.sort in ("deploy", "apply")]
+    out = []
+    for name, line in facts.phases.items():
+        done = {next((at for at, phase in line if phase == "Healthy" and at > change), None) for change in changes}
+        for at_s, phase in line:
+            if at_s > 0 and (phase == "Degraded" or (phase == "Healthy" and at_s in done)):
+                text = f"Deployment {name} is {phase}"
+                weight = 85 if phase == "Degraded" else 60
+                out.append(Moment(at_s=at_s, kind="rollout", subject=name, text=text, weight=weight, mark="assumed"))
+    return out
 
 
 def _planned(played: Played) -> list[Moment]:
     at = spot(played.place)
-    kind = _KINDS.get(played.sort, "note")
-    weight = _WEIGHTS.get(played.sort, 60)
-    out = [
-        Moment(at_s=played.at_s, kind=kind, subject=played.subject, text=played.text, weight=weight, at=at)  # type: ignore[arg-type]
-    ]
+    kind: MomentKind = _KINDS.get(played.sort, "note")
+    text, subject = played.text, played.subject
+    out = [Moment(at_s=played.at_s, kind=kind, subject=subject, text=text, weight=_WEIGHTS.get(played.sort, 60), at=at)]
     if played.ended_s is not None:
-        end = "fault-end" if played.sort == "fault" else kind
-        text = f"over: {played.text}"
-        out.append(Moment(at_s=played.ended_s, kind=end, subject=played.subject, text=text, weight=60, at=at))  # type: ignore[arg-type]
+        end: MomentKind = "fault-end" if played.sort == "fault" else kind
+        out.append(Moment(at_s=played.ended_s, kind=end, subject=subject, text=f"over: {text}", weight=60, at=at))
     return out
 
 
+_OWN_KINDS: dict[str, MomentKind] = {"scale": "scale", "nodes": "nodes", "pod": "pod"}
+
+
 def _incident(played: Played) -> Moment:
-    kind = played.sort if played.sort in ("scale", "nodes", "pod") else "note"
+    kind = _OWN_KINDS.get(played.sort, "note")
+    weight = {"scale": 45, "nodes": 50, "pod": 60}.get(kind, 30)
+    at = spot(played.place)
     return Moment(
-        at_s=played.at_s,
-        kind=kind,  # type: ignore[arg-type]
-        subject=played.subject,
-        text=played.text,
-        weight={"scale": 45, "nodes": 50, "pod": 60}.get(kind, 30),
-        mark="assumed",
-        at=spot(played.place),
+        at_s=played.at_s, kind=kind, subject=played.subject, text=played.text, weight=weight, mark="assumed", at=at
     )
 
 
@@ -272,7 +289,9 @@ def _figures(facts: Facts, objective: float) -> list[Figure]:
         suffix = f".{service}" if len(history.services) > 1 else ""
         of = f" of {service}" if suffix else ""
         figure(f"requests.total{suffix}", f"requests{of}", arrived, "")
-        figure(f"errors.ratio{suffix}", f"failed requests{of}", totals["errors"] / arrived if arrived else None, "ratio")
+        figure(
+            f"errors.ratio{suffix}", f"failed requests{of}", totals["errors"] / arrived if arrived else None, "ratio"
+        )
         figure(f"latency.p50{suffix}", f"p50{of}", history.quantile(service, 0.5), "s")
         figure(f"latency.p99{suffix}", f"p99{of}", history.quantile(service, 0.99), "s")
         for name, title in (("ready", "ready pods"), ("desired", "desired pods")):

@@ -27,6 +27,8 @@ class RunningGroup:
     state: GroupState
     duration_s: float = 0.0
     last_s: float = 0.0
+    failure: str = ""
+    """Why the last run broke off, when it was no rule's own error."""
     unrestored: int = 0
     """Evaluations left until the past is looked at; 0: it has been, or there is none."""
 
@@ -96,7 +98,11 @@ class RuleRunner:
         while True:
             await asyncio.sleep(max(0.0, due_ms / 1000 - self._clock.time()))
             # Evaluated at the planned time: results stand at even steps however late the loop woke.
-            self.evaluate(running, due_ms)
+            try:
+                self.evaluate(running, due_ms)
+                running.failure = ""
+            except Exception as failure:  # the loop's edge: a full disk or a defect must not end the other groups
+                running.failure = repr(failure)
             late_ms = round(self._clock.time() * 1000) - due_ms
             due_ms += interval_ms * max(1, -(-late_ms // interval_ms))
 

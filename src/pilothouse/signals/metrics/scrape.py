@@ -152,7 +152,10 @@ class Scraper:
             now_ms = self._now_ms()
             interval_ms = active.target.interval_ms
             steady = interval_ms > 100 * TOLERANCE_MS and 0 <= now_ms - due_ms <= TOLERANCE_MS
-            await self.scrape_once(active, due_ms if steady else now_ms)
+            try:
+                await self.scrape_once(active, due_ms if steady else now_ms)
+            except Exception as failure:  # the loop's edge: a full disk or a defect must not end the other targets
+                active.health, active.last_error = "down", f"not stored: {failure!r}"
             # A scrape that took longer than the interval misses beats; it never runs twice at once.
             due_ms += interval_ms * max(1, -(-(self._now_ms() - due_ms) // interval_ms))
 

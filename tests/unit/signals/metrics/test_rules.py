@@ -95,3 +95,12 @@ def test_a_time_that_does_not_rise_is_left_out() -> None:
         return [runner.evaluate(runner.groups[0], time_ms).samples for time_ms in (1_000_000, 1_000_000, 999_999)]
 
     assert virtual_loop.run(main) == [1, 0, 0]
+
+
+def test_a_write_that_fails_does_not_end_the_runner() -> None:
+    class Full(Database):
+        def frame(self, _name: str) -> Any:
+            raise OSError(28, "No space left on device")
+
+    runner = run(Full(), groups({"record": "r", "expr": "m"}), 30)
+    assert "No space left" in runner.groups[0].failure

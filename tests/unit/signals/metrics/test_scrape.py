@@ -301,3 +301,25 @@ def test_metadata_of_all_targets_is_joined() -> None:
     _, scraper = _in_virtual_time(pages, [(0, lambda s: s.apply([(CONFIG, _group("a:1", "b:1"))]))], 15)
     entries = metadata_by_metric(scraper.active_targets())
     assert [fields["type"] for fields in entries["a"]] == ["gauge", "counter"]
+
+
+def test_a_write_that_fails_ends_neither_the_target_nor_the_others() -> None:
+    pages = Pages({"http://a:1/metrics": "a 1\n", "http://b:1/metrics": "a 1\n"})
+
+    def break_first(scraper: Scraper) -> None:
+        first = scraper.active_targets()[0]
+        first.ingest.take = _full_disk  # type: ignore[method-assign, assignment]
+
+    steps: list[tuple[float, Callable[[Scraper], None]]] = [
+        (0, lambda s: s.apply([(CONFIG, _group("a:1", "b:1"))])),
+        (25, break_first),
+    ]
+    _, scraper = _in_virtual_time(pages, steps, 60)
+    broken, whole = scraper.active_targets()
+    assert broken.last_error == "not stored: OSError(28, 'No space left on device')"
+    assert (broken.health, whole.health) == ("down", "up")
+    assert len([request for request in pages.requests if "a:1" in request.url]) == 6
+
+
+def _full_disk(*_arguments: object) -> Any:
+    raise OSError(28, "No space left on device")

@@ -8,16 +8,23 @@ from __future__ import annotations
 import hashlib
 from asyncio import TimerHandle
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from pilothouse.base import clock
 from pilothouse.base.actions import Object
-from pilothouse.base.clock import rfc3339
 from pilothouse.worlds.rehearsal.probes import Probe, probe_of
 
 CREATING, RUNNING, WAITING, ENDED = "creating", "running", "waiting", "ended"
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 10.0, 300.0
 BACKOFF_FORGOTTEN_S = 2 * BACKOFF_MAX_S
 """A container that crashes this long after its last back-off began starts over at 10 s (client-go flowcontrol)."""
+
+
+@lru_cache(maxsize=4096)
+def rfc3339(unix_s: float) -> str:
+    """The moment in text; pods that start together share it."""
+    return clock.rfc3339(unix_s)
 
 
 @dataclass(slots=True, eq=False)

@@ -65,6 +65,7 @@ class PodTable:
     """All pods of the world. Columns are numpy arrays of `capacity` rows; use the slots that `add` gave.
 
     generation: grows when the ready set, weights or anything that traffic derives from rows changes.
+    group_latency, group_latency_sum: histograms per group, instead of `latency`, once there are too many pods.
     before_change, after_change: called around changes of the ready set that matter, a tenth of a service's pods or
     more.
     population: grows when rows are added or removed, or a container restarts.
@@ -81,6 +82,8 @@ class PodTable:
         self.after_change: Callable[[], None] = _nothing
         self._ready_count: dict[int, int] = {}
         self._settled: dict[int, int] = {}
+        self.group_latency: dict[int, NDArray[np.int64]] = {}
+        self.group_latency_sum: dict[int, float] = {}
         self.groups: list[Group] = []
         self._group_index: dict[Group, int] = {}
         self._free: list[int] = []

@@ -47,9 +47,12 @@ class Recorder:
         faults: ActiveFaults,
         metric_names: Iterable[str] | None,
     ) -> None:
+        self._database = database
         self._pods = pods
         self._services = services
         self._faults = faults
+        self._group_frame: Frame | None = None
+        self._group_columns: dict[int, list[int]] = {}
         wanted = None if metric_names is None else frozenset(metric_names)
         self._families = [f for f in self._all() if wanted is None or not wanted.isdisjoint(f.names)]
         self._wanted = wanted
@@ -69,6 +72,8 @@ class Recorder:
 
     def record(self, time_ms: int) -> None:
         """One scrape of everything."""
+        if not self._pods.histograms:
+            self._by_group(time_ms)
         there = self._pods.alive_slots()
         modelled = there[self._pods.service[there] >= 0]
         if self._app_families:
@@ -76,6 +81,30 @@ class Recorder:
             self._app.write(time_ms, modelled, self._app_families, gaps)
         if self._other_families:
             self._kubelet.write(time_ms, there, self._other_families, None)
+
+    def _by_group(self, time_ms: int) -> None:
+        """Histograms per service and version, for worlds with too many pods for one each."""
+        durations = next((f for f in self._app_families if f.values == self._duration_values), None)
+        if durations is not None:
+            self._app.drop(self._app_families.index(durations))
+            self._app_families.remove(durations)
+            self._group_frame = self._database.frame("rehearsal/applications by version")
+        frame, pods = self._group_frame, self._pods
+        if frame is None:
+            return
+        for number in pods.group_latency:
+            if number not in self._group_columns:
+                group = pods.groups[number]
+                who = Identity(self._services[group.service].namespace, "", "", "", group.image)
+                series = [{**s, "version": group.image} for s in self._durations(who, group.service)]
+                self._group_columns[number] = [frame.add(make_labels(s)) for s in series]
+        row = np.full(frame.width, ABSENT)
+        for number, columns in self._group_columns.items():
+            upto = np.cumsum(pods.group_latency[number])
+            le = self._shapes[int(self._shape[pods.groups[number].service])]
+            total = upto[-1]
+            row[columns] = [*upto[le], total, pods.group_latency_sum.get(number, 0.0), total]
+        frame.append(time_ms, row)
 
     def _all(self) -> list[Family]:
         pods = self._pods
@@ -211,6 +240,13 @@ class _Page:
             row[column] = values[pod, place]
         self._shown = shown
         self._frame.append(time_ms, row)
+
+    def drop(self, number: int) -> None:
+        """End the series of one family for all pods; the caller leaves it out from now on."""
+        for _, groups in self._columns.values():
+            for column in groups.pop(number):
+                self._frame.retire(column)
+        self._population = -1
 
     def _arrange(self, slots: Slots, families: list[Family]) -> None:
         """Columns for pods that started, an end for those that are gone; then where each value goes."""

@@ -62,7 +62,6 @@ class Traffic:
         self._retries = _Retries(services)
         self._last_rates: Floats | None = None
         self._memory_limits = _MemoryLimits()
-        self.group_latency: dict[int, Counts] = {}
         self.busy = False
 
     @property
@@ -175,6 +174,8 @@ class Traffic:
         if flow is not None:
             mean_s = np.where(flow.busy_share > 0, layout.service_s, mean_s) + self._delay_s(layout, before, flow)
         pods.latency_sum[slots] += served * mean_s
+        if not pods.histograms:
+            self._add_sums(layout, served * mean_s)
         used = served * layout.cpu_s
         pods.cpu_s[slots] += used + layout.idle_cpu_cores * step_s
         self._remember(layout, served * mean_s / step_s, pods.backlog[slots], step_s)
@@ -276,10 +277,16 @@ class Traffic:
         chance = np.divide(mixed, mixed.sum(axis=1, keepdims=True), out=np.zeros_like(mixed), where=total[:, None] > 0)
         counts = self._outcome.multinomial(total.astype(np.int64), np.round(chance, 12))
         for number, row in zip(groups.tolist(), counts):
-            known = self.group_latency.get(number)
-            self.group_latency[number] = row if known is None else known + row
+            known = self.pods.group_latency.get(number)
+            self.pods.group_latency[number] = row if known is None else known + row
             latency[self.pods.groups[number].service] += row
         return late
+
+    def _add_sums(self, layout: Layout, seconds: Floats) -> None:
+        sums = np.bincount(layout.group, seconds)
+        known = self.pods.group_latency_sum
+        for number in np.unique(layout.group).tolist():
+            known[number] = known.get(number, 0.0) + float(sums[number])
 
     def _remember(self, layout: Layout, in_flight: Floats, backlog: Floats, step_s: float) -> None:
         """Memory: at rest, plus what is in flight, plus what leaked."""

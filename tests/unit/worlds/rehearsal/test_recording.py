@@ -103,6 +103,21 @@ def test_objects_become_kube_state_metrics() -> None:
     assert one(town.database, "kube_pod_container_resource_requests", resource="memory")[-1] == 200 * 2**20
 
 
+def test_many_pods_share_a_histogram_per_version() -> None:
+    async def story(town: Town) -> None:
+        await town.add_pod("p", resources=LIMITS)
+        await town.wait(60)
+        town.world.pods.drop_histograms()
+        await town.wait(60)
+
+    town = play(one_service("20rps"), story)
+    own = np.array(one(town.database, "http_request_duration_seconds_count", pod="p"))
+    assert is_stale(own).sum() == 1
+    shared = one(town.database, "http_request_duration_seconds_count", version="api:v1")
+    assert shared[-1] == pytest.approx(75 * 20, rel=0.15)  # the step that ends at 60 s already counts
+    assert one(town.database, "http_request_duration_seconds_sum", version="api:v1")[-1] / shared[-1] > 0.02
+
+
 def test_only_what_is_read_is_written() -> None:
     town = run(names=["http_requests_total", "kube_pod_info"])
     names = {dict(labels)["__name__"] for labels in _all_labels(town.database)}

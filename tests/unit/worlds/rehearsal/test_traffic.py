@@ -250,7 +250,7 @@ def test_many_pods_share_histograms_per_service_and_version() -> None:
     for one in (traffic, per_pod):
         play(one, 3000)
     served = traffic.history.totals("a")["served"]
-    assert sum(int(row.sum()) for row in traffic.group_latency.values()) == served
+    assert sum(int(row.sum()) for row in traffic.pods.group_latency.values()) == served
     assert traffic.history.quantile("a", 0.9) == pytest.approx(per_pod.history.quantile("a", 0.9), rel=0.02)
     assert LATENCY_SERIES_PER_POD_UP_TO > 4
 

@@ -34,17 +34,24 @@ from pilothouse.engines.tsdb import Database
 
 def why_not_observable(group: RuleGroup) -> str:
     """ "" when the group may be evaluated a span at a time; else the reason, naming the rule."""
+    for watched in group.rules:
+        if watched.query.knows_its_span:
+            return f'rule "{watched.name}" asks for the ends or the step of its evaluation'
     rule = reads_own_or_later(group)
     if rule is None:
         return ""
     return f'rule "{rule.name}" may read its own result or that of a later rule of group "{group.name}"'
 
 
-def observe(state: GroupState, db: Database, start_ms: int, end_ms: int) -> list[Evaluation]:
+def observe(
+    state: GroupState, db: Database, start_ms: int, end_ms: int, *, step_ms: int | None = None
+) -> list[Evaluation]:
     """Evaluates at start, start + interval, … up to end (Unix ms) and returns those evaluations in which something
     happened: transitions or errors. The state afterwards is as if `evaluate` had been called at each step.
+
+    step_ms: instead of the group's interval.
     """
-    times = range(start_ms, end_ms + 1, state.interval_ms)
+    times = range(start_ms, end_ms + 1, step_ms or state.interval_ms)
     if not times:
         return []
     if why_not_observable(state.group):

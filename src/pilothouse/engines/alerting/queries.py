@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.engines import promql
+from pilothouse.engines.promql import ast
+from pilothouse.engines.promql.durations import is_constant
 from pilothouse.engines.tsdb import Database, Labels
 
 Sample = tuple[Labels, float]
@@ -47,6 +50,16 @@ class Query:
     def metric_names(self) -> frozenset[str] | None:
         """Names it may read, None when it may read any."""
         return self.plan.metric_names
+
+    @property
+    def knows_its_span(self) -> bool:
+        """Whether many times at once give something else: `@ start()`, `@ end()`, `step()` in a duration."""
+        return any(_of_the_span(node) for node in _walk(self.plan.expr))
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether it may read samples that are younger than its evaluation: a negative offset, a fixed `@`."""
+        return any(shift.offset_s < 0 or shift.has_at for shift in map(_shift, _walk(self.plan.expr)) if shift)
 
     def samples(self, database: Database, time_ms: int) -> list[Sample]:
         """The answer as a vector; a scalar is one sample without labels. QueryError when it fails.
@@ -88,6 +101,25 @@ class Query:
         if found.histograms is not None:
             present = present & np.array([[h is None for h in row] for row in found.histograms], dtype=np.bool_)
         return Span(found.labels, present, found.values)
+
+
+def _walk(expr: ast.Expr) -> Iterator[ast.Expr]:
+    yield expr
+    for child in ast.children(expr):
+        yield from _walk(child)
+
+
+def _shift(expr: ast.Expr) -> ast.Shift | None:
+    return expr.shift if isinstance(expr, ast.VectorSelector | ast.Subquery) else None
+
+
+def _of_the_span(expr: ast.Expr) -> bool:
+    shift = _shift(expr)
+    if shift is not None and (shift.at_edge or not is_constant(shift.offset_expr)):
+        return True
+    if isinstance(expr, ast.MatrixSelector):
+        return not is_constant(expr.range_expr)
+    return isinstance(expr, ast.Subquery) and not (is_constant(expr.range_expr) and is_constant(expr.step_expr))
 
 
 @lru_cache(maxsize=4096)

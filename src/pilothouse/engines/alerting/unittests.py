@@ -29,6 +29,7 @@ from pilothouse.engines.alerting.queries import QueryError, compile_query
 from pilothouse.engines.alerting.rule_file import PlaceOf, parse_rule_groups, text_of
 from pilothouse.engines.alerting.rules import Labels, RuleGroup, label_text, quoted
 from pilothouse.engines.alerting.series_notation import NotationError, parse_metric
+from pilothouse.engines.alerting.stretches import evaluate_all, why_not_at_once
 from pilothouse.engines.promql.histogram import FloatHistogram
 from pilothouse.engines.tsdb import Database
 
@@ -227,31 +228,41 @@ class TestGroup:
             series = InputSeries.read(_list(self.entry, "input_series"), interval, self.start_ms)
         except NotationError as error:
             raise TestFileError(str(error)) from None
-        states = [self._state(group) for group in self._groups()]
-        pending = list(asked_ms)
+        groups = self._groups()
+        states = [self._state(group) for group in groups]
+        at_once = not why_not_at_once(groups)
         step = self.file.interval_ms
-        at = 0
-        while at <= self._last_ms(pending):
-            series.load_until(self.database, self.start_ms + at)
-            self._step(states, at)
+        looks = {at - at % step: None for at in asked_ms}
+        first = 0
+        for last in [*looks, self._last_ms(asked_ms) // step * step]:
+            if first <= last:
+                self._stretch(states, series, range(first, last + step, step), at_once)
             if self.evaluation_errors:
                 return
-            while pending and at <= pending[0] < at + step:
-                self.alerts[pending[0]] = _firing(states, self.database, self.start_ms + at)
-                pending.pop(0)
-            at += step
+            if last in looks:
+                firing = _firing(states, self.database, self.start_ms + last)
+                self.alerts.update((at, firing) for at in asked_ms if at - at % step == last)
+            first = max(first, last + step)
 
-    def _last_ms(self, pending: Sequence[int]) -> int:
+    def _last_ms(self, asked_ms: Sequence[int]) -> int:
         tests = [t for key in ("alert_rule_test", "promql_expr_test") for t in _list(self.entry, key)]
-        return max([0, *pending, *(_duration(t, "eval_time") for t in tests)])
+        return max([0, *asked_ms, *(_duration(t, "eval_time") for t in tests)])
 
-    def _step(self, states: Sequence[GroupState], at: int) -> None:
-        for state in states:
-            evaluation = state.evaluate(self.database, self.start_ms + at)
-            self.evaluation_errors.extend(
-                f"    rule: {e.rule}, time: {_go_duration(self.start_ms + at)}, err: {e.message}"
-                for e in evaluation.errors
-            )
+    def _stretch(self, states: Sequence[GroupState], series: InputSeries, steps: range, at_once: bool) -> None:
+        """Evaluates all groups at these times (ms from the start) and keeps the errors of the first that failed."""
+        for part in [steps] if at_once else [steps[i : i + 1] for i in range(len(steps))]:
+            series.load_until(self.database, self.start_ms + part[-1])
+            times = range(self.start_ms + part[0], self.start_ms + part[-1] + 1, steps.step)
+            found = evaluate_all(states, self.database, times, at_once=at_once)
+            failed = [e for _state, e in found if e.errors]
+            for evaluation in failed:
+                if evaluation.time_ms == failed[0].time_ms:
+                    self.evaluation_errors.extend(
+                        f"    rule: {e.rule}, time: {_go_duration(evaluation.time_ms)}, err: {e.message}"
+                        for e in evaluation.errors
+                    )
+            if failed:
+                return
 
     def _groups(self) -> list[RuleGroup]:
         groups: list[RuleGroup] = []

@@ -1,9 +1,13 @@
-"""A query evaluated step by step and in range form gives the same result, bit by bit — also across frames, gaps and resets.
+"""A query evaluated step by step and in range form gives the same result, bit by bit — also across frames, gaps and
+resets.
 
-The database is generated: dense frames, frames with holes, NaN, staleness and late columns, and loose series at odd times.
+The database is generated: dense frames, frames with holes, NaN, staleness and late columns, and loose series at odd
+times.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,9 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pilothouse.engines import promql
-from pilothouse.engines.tsdb import ABSENT, STALE, Database, make_labels
+from pilothouse.engines.tsdb import ABSENT, STALE, Database, chunks, frame, make_labels
 
 STEP_MS = 15_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_chunks() -> Iterator[None]:
+    """Chunks of six rows, so that twenty rows cross borders, get packed and hand slots on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK_ROWS", 6)
+        patch.setattr(frame, "CHUNK_ROWS", 6)
+        yield
+
 
 QUERIES = [
     "a_total",

@@ -21,7 +21,7 @@ from pilothouse.engines.promql.histogram_aggregate import aggregate_histograms
 from pilothouse.engines.promql.over_time import quantile_of
 from pilothouse.engines.promql.picking import count_values, limit_ratio, limitk, topk
 from pilothouse.engines.promql.run import Node, Run
-from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels
+from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, is_label_name, quote
 
 
 @dataclass(slots=True)
@@ -95,6 +95,8 @@ class Aggregation:
             return empty_grid(len(times))
         if self.expr.op == "count_values":
             assert isinstance(self.param, str)
+            if not is_label_name(self.param):
+                raise EvalError(f"invalid label name {quote(self.param)}")
             return count_values(grid, self.param, self.expr.grouping, self.expr.without)
         groups = self._groups.get(grid.columns)
         if groups is None:

@@ -10,15 +10,10 @@ from pilothouse.engines.promql.errors import EvalError
 from pilothouse.engines.promql.functions import grid_of
 from pilothouse.engines.promql.grid import Bools, Columns, Grid, Ints, Memo, merge_columns
 from pilothouse.engines.promql.run import Node, Run
-from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, label_value, with_label
+from pilothouse.engines.tsdb.labels import METRIC_NAME, Labels, is_label_name, label_value, with_label
 from pilothouse.engines.tsdb.matchers import InvalidPattern, compile_anchored
 
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
-
-
-def is_label_name(name: str) -> bool:
-    """Any valid UTF-8 text but the empty one."""
-    return bool(name) and not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 class Relabelling:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pilothouse.engines.tsdb.limits import CHUNK_ROWS, FIRST_CHUNK_ROWS
+from pilothouse.engines.tsdb.packing import Packed, pack
 from pilothouse.engines.tsdb.samples import ABSENT_BITS, Bools, Floats, Ints, absent_block
 
 _LARGE_BYTES = 1 << 20
@@ -56,15 +57,18 @@ class Layout:
 
 @dataclass(eq=False, slots=True)
 class Chunk:
-    """Rows [start, start+rows) of a frame. `values` is [row capacity, slot capacity]; unused cells hold no meaning."""
+    """Rows [start, start+rows) of a frame. `cells` is [row capacity, slot capacity] while the chunk is open, empty
+    once it is packed.
+    """
 
     start: int
     layout: Layout
-    values: Floats
+    cells: Floats
     rows: int = 0
     irregular: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     falls: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     digested: int = 0
+    packed: Packed | None = None
     marks: int = 0
     """Changes only when a flag of the digest changes, so readers may keep what they picked from it."""
 
@@ -78,9 +82,27 @@ class Chunk:
     def full(self) -> bool:
         return self.rows >= CHUNK_ROWS
 
+    @property
+    def values(self) -> Floats:
+        """All rows of all slots [row, slot]; unpacked anew at each call when the chunk is packed."""
+        return self.read(slice(0, self.rows), slice(0, self.layout.width))
+
+    def read(self, rows: slice, columns: slice | Ints) -> Floats:
+        """Rows (within the chunk) of some slots; a view when the chunk is open and the slots are a slice."""
+        if self.packed is not None:
+            return self.packed.read(rows, columns)
+        found: Floats = self.cells[rows, columns]
+        return found
+
+    def seal(self, before: Chunk | None) -> None:
+        """Pack a full chunk: nothing is written to it any more."""
+        self.digest(before)
+        self.packed = pack(self.cells[: self.rows])
+        self.cells = self.cells[:0].copy()
+
     def make_room(self, rows: int) -> None:
         """Grow so that `rows` more rows of the layout's width fit; rows written before hold ABSENT in new slots."""
-        height, slots = self.values.shape
+        height, slots = self.cells.shape
         need_rows, need_slots = self.rows + rows, max(1, self.layout.width)
         if need_rows <= height and need_slots <= slots:
             return
@@ -91,14 +113,16 @@ class Chunk:
                 CHUNK_ROWS if CHUNK_ROWS * slots * 8 > _LARGE_BYTES else min(CHUNK_ROWS, max(need_rows, 2 * height))
             )
         grown = np.empty((height, slots), dtype=np.float64)
-        old = self.values.shape[1]
-        grown[: self.rows, :old] = self.values[: self.rows]
+        old = self.cells.shape[1]
+        grown[: self.rows, :old] = self.cells[: self.rows]
         grown[: self.rows, old:].view(np.int64)[...] = ABSENT_BITS
-        self.values = grown
+        self.cells = grown
 
     def digest(self, before: Chunk | None) -> None:
         """Bring `irregular` and `falls` up to the last row; `before` is the chunk that precedes this one."""
-        slots = self.values.shape[1]
+        if self.packed is not None:
+            return
+        slots = self.cells.shape[1]
         if len(self.irregular) < slots:
             self.irregular = _grown(self.irregular, slots, self.digested > 0)
             self.falls = _grown(self.falls, slots, False)
@@ -106,11 +130,11 @@ class Chunk:
         first, last = self.digested, self.rows
         if first == last:
             return
-        block = self.values[first:last]
+        block = self.cells[first:last]
         irregular: Bools = np.asarray(np.isnan(block).any(axis=0))
         falls: Bools
         if first:
-            falls = np.asarray((block < self.values[first - 1 : last - 1]).any(axis=0))
+            falls = np.asarray((block < self.cells[first - 1 : last - 1]).any(axis=0))
         else:
             falls = np.asarray((block[1:] < block[:-1]).any(axis=0))
             if before is not None:
@@ -124,9 +148,11 @@ class Chunk:
 
     def last_row_as(self, layout: Layout) -> Floats:
         """This chunk's last row in the slots of another layout, ABSENT where a series was not here yet."""
-        row: Floats = self.values[self.rows - 1]
+        last = slice(self.rows - 1, self.rows)
         if layout is self.layout:
-            return row[: layout.width]
+            mine: Floats = self.read(last, slice(0, layout.width))[0]
+            return mine
+        row = self.read(last, slice(0, self.layout.width))[0]
         slots = self.layout.slots_of(layout.numbers[: layout.width])
         found = absent_block((layout.width,))
         here = (slots >= 0) & (layout.numbers[: layout.width] >= 0)

@@ -65,19 +65,27 @@ class Frame:
         return self._times[: self._rows]
 
     def add(self, labels: Labels) -> int:
-        """The column of a new series; a series that already has a live column here keeps it."""
+        """The column of a new series; a series that already has one here, live or ended a moment ago, keeps it."""
         number, known = self._database.register(labels, self.number)
         if known:
             slot = int(self._layout.slots_of(np.array([number], dtype=np.int64))[0])
-            if slot >= 0 and slot not in self._retiring and slot not in self._resting:
+            if slot >= 0:
+                # A series that ended in this chunk and comes back goes on in its own slot.
+                for ending in (self._retiring, self._resting):
+                    if slot in ending:
+                        ending.remove(slot)
                 return slot
         slot = self._free.pop() if self._free else self._width
         self._width = max(self._width, slot + 1)
-        if self._layout_shared:
+        open_chunk = self.chunks[-1] if self.chunks and not self.chunks[-1].full else None
+        full_holds_it = bool(self.chunks) and open_chunk is None and self.chunks[-1].layout is self._layout
+        if self._layout_shared or full_holds_it:
             self._layout, self._layout_shared = self._layout.copy(), False
-            if self.chunks and not self.chunks[-1].full:
-                self.chunks[-1].layout = self._layout
         self._layout.put(slot, number)
+        if open_chunk is not None:
+            # At once, so that a query before the next row finds the slot empty rather than missing.
+            open_chunk.layout = self._layout
+            open_chunk.make_room(0)
         return slot
 
     def retire(self, column: int) -> None:
@@ -96,7 +104,7 @@ class Frame:
         if self._rows and time_ms <= self._times[self._rows - 1]:
             return self._refusal(time_ms, row)
         chunk = self._open_chunk(1)
-        stored = chunk.values[chunk.rows]
+        stored = chunk.cells[chunk.rows]
         stored[: self._width] = row
         stored[self._width :].view(np.int64)[...] = ABSENT_BITS
         if self._resting or self._retiring or self._free:
@@ -119,7 +127,7 @@ class Frame:
             room = CHUNK_ROWS if not self.chunks or self.chunks[-1].full else CHUNK_ROWS - self.chunks[-1].rows
             count = 1 if self._retiring else min(room, len(times) - done)
             chunk = self._open_chunk(count)
-            target = chunk.values[chunk.rows : chunk.rows + count]
+            target = chunk.cells[chunk.rows : chunk.rows + count]
             target[:, : self._width] = values[done : done + count]
             target[:, self._width :].view(np.int64)[...] = ABSENT_BITS
             for stored in target if self._retiring or self._resting or self._free else ():
@@ -134,7 +142,8 @@ class Frame:
         if not self.chunks:
             return np.zeros(0, dtype=np.float64)
         chunk = self.chunks[-1]
-        return chunk.values[chunk.rows - 1, : self._width].copy()
+        row: Floats = chunk.read(slice(chunk.rows - 1, chunk.rows), slice(0, self._width))[0].copy()
+        return row
 
     def drop_before(self, time_ms: int) -> None:
         """Retention: forget whole chunks whose last row is older than the time."""
@@ -174,9 +183,12 @@ class Frame:
 
     def _open_chunk(self, rows: int) -> Chunk:
         if not self.chunks or self.chunks[-1].full:
+            if self.chunks:
+                # Packed only now: until a newer row came, a column could still join the layout of this chunk.
+                self.chunks[-1].seal(self.chunks[-2] if len(self.chunks) > 1 else None)
             self._start_layout()
             self.chunks.append(Chunk.reserve(self._rows, self._layout))
-            self._layout_shared = len(self.chunks) > 1
+            self._layout_shared = len(self.chunks) > 1 and self.chunks[-2].layout is self._layout
         chunk = self.chunks[-1]
         chunk.make_room(rows)
         return chunk

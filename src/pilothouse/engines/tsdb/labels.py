@@ -51,6 +51,11 @@ def with_label(labels: Labels, name: str, value: str) -> Labels:
     return tuple(kept)
 
 
+def is_label_name(name: str) -> bool:
+    """Any valid UTF-8 text but the empty one (surrogates stand for bytes that are not UTF-8)."""
+    return bool(name) and not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 def is_legacy_label_name(name: str) -> bool:
     """Whether the name may stand unquoted in a selector."""
     return _LEGACY_NAME.fullmatch(name) is not None

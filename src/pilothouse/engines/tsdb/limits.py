@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CHUNK_ROWS = 256
-"""Rows of a frame per chunk: retention drops whole chunks, so this is its grain (64 minutes at 15 s)."""
+CHUNK_ROWS = 120
+"""Rows of a frame per chunk: retention drops whole chunks, so this is its grain (30 minutes at 15 s), and a full
+chunk is packed.
+"""
 
 FIRST_CHUNK_ROWS = 16
 """A new frame starts small and doubles, so that ten thousand short-lived frames stay cheap."""

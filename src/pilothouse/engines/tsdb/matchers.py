@@ -109,10 +109,22 @@ def compile_anchored(pattern: str) -> re2._Regexp:
         raise InvalidPattern(_reason(problem)) from None
 
 
+# RE2 words some problems differently from Go's regexp/syntax, which Prometheus quotes.
+_GO_WORDING = {
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+}
+
+
 def _reason(problem: Exception) -> str:
     text = problem.args[0] if problem.args else str(problem)
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     cause, _, where = str(text).partition(": ")
+    cause = _GO_WORDING.get(cause, cause)
     shown = f"{cause}: `{where}`" if where else cause
     return f"error parsing regexp: {shown}"

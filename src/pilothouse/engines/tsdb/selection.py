@@ -103,7 +103,7 @@ class FramePart:
 
     def _take(self, chunk: Chunk, rows: slice) -> Floats:
         columns, missing = self._columns(chunk)
-        taken: Floats = chunk.values[rows, columns]
+        taken = chunk.read(rows, columns)
         if missing is not None:
             taken = taken.copy()
             taken[:, missing] = ABSENT

@@ -22,7 +22,7 @@ class NeverRuns(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """since_s: what is counted from; run_s: the run to start now, None when there is none; missed: none, few or many."""
+    """since_s: what is counted from; run_s: the run to start now, None when there is none; missed: none, few, many."""
 
     since_s: float
     run_s: int | None

@@ -8,6 +8,7 @@ matches by day of month or day of week when both are restricted. Hours that dayl
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -17,8 +18,8 @@ from pilothouse.engines.cron import zones
 
 YEARS_SEARCHED = 5
 """A schedule that has no run within these years has none (31 February)."""
-_MONTHS = {n: i for i, n in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_DAYS = {n: i for i, n in enumerate("sun mon tue wed thu fri sat".split())}
+_MONTHS = {n: i for i, n in enumerate(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), 1)}
+_DAYS = {n: i for i, n in enumerate(re.findall("...", "sunmontuewedthufrisat"))}
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_WALL = datetime(1970, 1, 1)
 
 
 @lru_cache(maxsize=1024)
@@ -36,7 +35,7 @@ def wall(moment_s: int, where: tzinfo) -> datetime:
 def moment(year: int, month: int, day: int, hour: int, where: tzinfo) -> int:
     """Seconds since 1970 of a full hour on a zone's wall clock; month and day may lie beyond their ends."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
-    as_utc_s = (datetime(year, month, 1) - _EPOCH_WALL) // _SECOND + (day - 1) * 86_400 + hour * 3_600
+    as_utc_s = (datetime(year, month, 1, tzinfo=UTC) - _EPOCH) // _SECOND + (day - 1) * 86_400 + hour * 3_600
     offset_s = _offset_s(as_utc_s, where)
     if offset_s == 0:
         return as_utc_s

@@ -1,0 +1,1 @@
+"""PersistentVolumeClaim: storage that a pod asks for and that outlives it."""

@@ -107,7 +107,7 @@ def databases(draw: st.DrawFn) -> Database:
 def test_instant_and_range_form_agree(query: str, database: Database, start: int, step: int) -> None:
     plan = promql.compile(query)
     times = [start + step * i for i in range(6)]
-    instants = []
+    instants: list[promql.Answer | promql.EvalError] = []
     for moment in times:
         try:
             instants.append(plan.instant(database, moment))

@@ -30,9 +30,7 @@ def extrapolated(windows: Windows, range_ms: int, *, counter: bool, per_second: 
     first, last = windows.first_values(), windows.last_values()
     result = last - first
     if counter:
-        correction = _resets(windows)
-        if correction is not None:
-            result = _add_in_order(result, correction)
+        _add_resets(result, windows)
     first_times, last_times = windows.first_times(), windows.last_times()
     sampled = (last_times - first_times) / 1000.0
     average = sampled / ((counts if fewest >= 2 else np.maximum(counts, 2)) - 1)
@@ -58,10 +56,8 @@ def _at_once(windows: Windows, part: DensePart, range_ms: int, counter: bool, pe
         return _nothing(windows)
     first, last = part.first_values(), part.last_values()
     result = last - first
-    if counter and part.falls is not None:
-        correction = _resets(windows)
-        if correction is not None:
-            result = _add_in_order(result, correction)
+    if counter:
+        _add_resets(result, windows)
     first_time, last_time = int(part.times[lo]), int(part.times[hi - 1])
     sampled = (last_time - first_time) / 1000.0
     average = sampled / (hi - lo - 1)
@@ -85,40 +81,30 @@ def _nothing(windows: Windows) -> Kernel:
     return np.zeros(shape, dtype=np.float64), np.zeros(shape, dtype=np.bool_)
 
 
-def _add_in_order(result: Floats, terms: list[Floats]) -> Floats:
-    for term in terms:
-        result = result + term
-    return result
-
-
-def _resets(windows: Windows) -> list[Floats] | None:
-    """What each reset adds back, sample by sample, in window order; None when no value fell anywhere.
-
-    Kept as separate terms because upstream adds them to the difference one by one, and sums of floats depend on the
-    order.
-    """
-    fallen = [(part, _fallen(part)) for part in windows.parts]
-    if all(columns is None for _, columns in fallen):
-        return None
-    longest = windows.longest
-    terms = []
-    for k in range(1, longest):
-        term = np.zeros((windows.steps, windows.width), dtype=np.float64)
-        seen = False
-        for part, columns in fallen:
-            if columns is None:
-                continue
-            before, now = part.values_at(k - 1), part.values_at(k)
-            reset = (now < before) & (part.counts() > k)
+def _add_resets(result: Floats, windows: Windows) -> None:
+    """Add to each difference what resets took away: sample by sample, in window order."""
+    for part in windows.parts:
+        columns = _fallen(part)
+        if columns is None:
+            continue
+        total = result[:, part.positions]
+        picked = np.flatnonzero(columns) if isinstance(part, DensePart) else np.arange(part.width)
+        corrected = total[:, picked]
+        counts = part.counts()
+        counts = counts if counts.shape[1] == 1 else counts[:, picked]
+        before = part.values_at(0)[:, picked]
+        for k in range(1, int(counts.max()) if counts.size else 0):
+            now = part.values_at(k)[:, picked]
+            reset = (now < before) & (counts > k)
             if reset.any():
-                seen = True
-                term[:, part.positions] = np.where(reset, before, 0.0)
-        if seen:
-            terms.append(term)
-    return terms
+                corrected = corrected + np.where(reset, before, 0.0)
+            before = now
+        total[:, picked] = corrected
+        result[:, part.positions] = total
 
 
 def _fallen(part: Part) -> Bools | None:
+    """Columns that may have fallen (for ragged parts only whether any may have); None when none did."""
     if isinstance(part, DensePart):
         return part.falls
     falls = part.values[1:] < part.values[:-1]

@@ -45,8 +45,10 @@ class DensePart:
         return self._block
 
     def _row(self, rows: Ints) -> Floats:
-        if self._block is None and len(rows) == 1 and self.source is not None:
-            return self.source.row(self.base + int(rows[0]))
+        if self._block is None and self.source is not None and 4 * len(rows) <= max(len(self.times), 4):
+            # Few rows of a long stretch: read just those.
+            single = [self.source.row(self.base + row) for row in rows.tolist()]
+            return single[0] if len(single) == 1 else np.concatenate(single)
         return self.block[rows]
 
     def repeated(self, steps: int) -> DensePart:

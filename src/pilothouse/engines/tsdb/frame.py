@@ -110,6 +110,7 @@ class Frame:
         if self._resting or self._retiring or self._free:
             self._mark_ended(stored)
         chunk.rows += 1
+        self._seal_if_full()
         self._push_times(np.array([time_ms], dtype=np.int64))
         return Outcome.STORED
 
@@ -133,6 +134,7 @@ class Frame:
             for stored in target if self._retiring or self._resting or self._free else ():
                 self._mark_ended(stored)
             chunk.rows += count
+            self._seal_if_full()
             self._push_times(times[done : done + count])
             done += count
         return Outcome.STORED
@@ -183,15 +185,16 @@ class Frame:
 
     def _open_chunk(self, rows: int) -> Chunk:
         if not self.chunks or self.chunks[-1].full:
-            if self.chunks:
-                # Packed only now: until a newer row came, a column could still join the layout of this chunk.
-                self.chunks[-1].seal(self.chunks[-2] if len(self.chunks) > 1 else None)
             self._start_layout()
             self.chunks.append(Chunk.reserve(self._rows, self._layout))
             self._layout_shared = len(self.chunks) > 1 and self.chunks[-2].layout is self._layout
         chunk = self.chunks[-1]
         chunk.make_room(rows)
         return chunk
+
+    def _seal_if_full(self) -> None:
+        if self.chunks[-1].full:
+            self.chunks[-1].seal(self.chunks[-2] if len(self.chunks) > 1 else None)
 
     def _start_layout(self) -> None:
         """At a chunk border retired slots become free; the layout stays shared when nothing changed."""

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from pilothouse.engines import promql
-from pilothouse.engines.tsdb import ABSENT, STALE, Database, make_labels
+from pilothouse.engines.tsdb import ABSENT, STALE, Database, Labels, make_labels
 
 MINUTE_MS = 60_000
+
+
+def found_by(answer: promql.Answer) -> dict[Labels, float]:
+    """A vector's samples by labels, in the order listed."""
+    assert isinstance(answer, promql.Vector)
+    return dict(answer)
 
 
 def counters(rows: int = 21) -> Database:
@@ -25,21 +31,21 @@ def counters(rows: int = 21) -> Database:
 def test_a_plan_follows_series_that_come_and_go() -> None:
     database = counters()
     plan = promql.compile("count(x_total)")
-    assert dict(plan.instant(database, 300_000)) == {(): 4.0}
+    assert found_by(plan.instant(database, 300_000)) == {(): 4.0}
     other = database.frame("other")
     column = other.add(make_labels({"job": "c"}, "x_total"))
     other.append(300_000, [1.0])
-    assert dict(plan.instant(database, 300_000)) == {(): 5.0}
+    assert found_by(plan.instant(database, 300_000)) == {(): 5.0}
     other.retire(column)
     other.append(315_000, [ABSENT])
-    assert dict(plan.instant(database, 315_000)) == {(): 4.0}
+    assert found_by(plan.instant(database, 315_000)) == {(): 4.0}
 
 
 def test_one_plan_serves_several_databases() -> None:
     plan = promql.compile("sum by (job) (rate(x_total[5m]))")
     first, second = counters(), counters(rows=41)
     for database in (first, second, first):
-        found = dict(plan.instant(database, 300_000))
+        found = found_by(plan.instant(database, 300_000))
         assert found == pytest.approx({(("job", "a"),): 3.0, (("job", "b"),): 7.0})
 
 
@@ -50,8 +56,8 @@ def test_a_selector_reaches_over_many_frames() -> None:
         frame.add(make_labels({"instance": str(target)}, "up"))
         frame.append(1_000 + target, [1.0])
         frame.append(16_000 + target, [float(target % 2)])
-    assert dict(promql.compile("sum(up)").instant(database, 20_000)) == {(): 25.0}
-    assert dict(promql.compile("sum(changes(up[1m]))").instant(database, 20_000)) == {(): 25.0}
+    assert found_by(promql.compile("sum(up)").instant(database, 20_000)) == {(): 25.0}
+    assert found_by(promql.compile("sum(changes(up[1m]))").instant(database, 20_000)) == {(): 25.0}
 
 
 def test_a_counter_that_restarts_within_a_chunk_or_at_its_border_is_corrected() -> None:
@@ -62,7 +68,7 @@ def test_a_counter_that_restarts_within_a_chunk_or_at_its_border_is_corrected() 
     for row, value in enumerate(values):
         frame.append(row * 15_000, [value])
     plan = promql.compile("increase(x_total[1h])")
-    found = dict(plan.instant(database, 599 * 15_000))[()]
+    found = found_by(plan.instant(database, 599 * 15_000))[()]
     # 239 steps inside the window; the restart from 249 to 0 adds nothing but the lost step.
     assert found == pytest.approx(238 * 3600 / (239 * 15), rel=1e-9)
 
@@ -74,16 +80,16 @@ def test_a_value_stays_when_later_rows_come() -> None:
     plan = promql.compile("rate(x_total[2m])")
     for row in range(20):
         frame.append(row * 15_000, [float(row * row)])
-    before = dict(plan.instant(database, 200_000))
+    before = found_by(plan.instant(database, 200_000))
     for row in range(20, 300):
         frame.append(row * 15_000, [float(row)])
-    assert dict(plan.instant(database, 200_000)) == before
+    assert found_by(plan.instant(database, 200_000)) == before
 
 
 def test_topk_lists_the_largest_first_and_ranges_sort_by_labels() -> None:
     database = counters()
     vector = promql.compile("topk(3, x_total)").instant(database, 300_000)
-    assert [value for _, value in vector] == [1200.0, 900.0, 600.0]
+    assert list(found_by(vector).values()) == [1200.0, 900.0, 600.0]
     matrix = promql.compile("topk(3, x_total)").range(database, 0, 300_000, MINUTE_MS)
     assert matrix.labels == sorted(matrix.labels)
 
@@ -121,11 +127,11 @@ def test_stale_ends_a_series_at_once_and_a_gap_after_the_lookback() -> None:
     frame.append(0, [1.0, 1.0])
     frame.append(15_000, [STALE, ABSENT])
     plan = promql.compile("x")
-    assert [dict(labels)["i"] for labels, _ in plan.instant(database, 15_000)] == ["b"]
-    assert [dict(labels)["i"] for labels, _ in plan.instant(database, 299_999)] == ["b"]
-    assert len(plan.instant(database, 300_000)) == 0
+    assert [dict(labels)["i"] for labels in found_by(plan.instant(database, 15_000))] == ["b"]
+    assert [dict(labels)["i"] for labels in found_by(plan.instant(database, 299_999))] == ["b"]
+    assert found_by(plan.instant(database, 300_000)) == {}
     short = promql.compile("x", lookback_ms=MINUTE_MS)
-    assert len(short.instant(database, 60_000)) == 0
+    assert found_by(short.instant(database, 60_000)) == {}
 
 
 def test_a_range_query_of_a_scalar_is_one_unlabelled_series() -> None:

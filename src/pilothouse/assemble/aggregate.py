@@ -8,8 +8,9 @@ from typing import cast
 
 import numpy as np
 
+from pilothouse.assemble.found import found as found
+from pilothouse.assemble.found import spot as spot
 from pilothouse.assemble.inputs import Inputs
-from pilothouse.base.errors import Finding, Place
 from pilothouse.engines.statistics.verdict import Comparison
 from pilothouse.kinds.pilothouse.scenario.spec import Expectation
 from pilothouse.report.model import (
@@ -17,11 +18,9 @@ from pilothouse.report.model import (
     AlertTally,
     Ending,
     Figure,
-    Found,
     Mark,
     RunLine,
     RunResult,
-    Spot,
     Verdict,
     Why,
     rounded,
@@ -41,21 +40,6 @@ class Runs:
         """(seed, ending) of one expectation, from its control runs when it has some."""
         runs = self.controls.get(expectation.without, []) if expectation.without else self.runs
         return [(run.seed, run.endings[index]) for run in runs]
-
-
-def spot(place: Place) -> Spot | None:
-    """The report's form of a place; None for an empty one."""
-    return Spot(file=place.file, line=place.line) if place.file else None
-
-
-def found(finding: Finding) -> Found:
-    return Found(
-        code=finding.code,
-        severity=finding.severity,
-        message=finding.message,
-        at=spot(finding.place),
-        remedy=finding.remedy,
-    )
 
 
 # -- verdicts

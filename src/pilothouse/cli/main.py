@@ -16,6 +16,7 @@ import click
 from pilothouse import __version__
 from pilothouse.cli.demo import demo
 from pilothouse.cli.rehearse import rehearse
+from pilothouse.cli.rule_tests import test
 
 USAGE = 3
 OURS = 70
@@ -27,6 +28,7 @@ Examples:
   pilothouse demo                          see three rehearsals of an example
   pilothouse rehearse k8s/ monitoring/     an ordinary day of your own files
   pilothouse rehearse alerts.yaml          rules only: which alerts fire, when
+  pilothouse test rules alerts.test.yml    promtool's rule unit tests
 """
 
 
@@ -48,6 +50,7 @@ def cli(context: click.Context, debug: bool) -> int | None:  # noqa: ARG001  (re
 
 cli.add_command(rehearse)
 cli.add_command(demo)
+cli.add_command(test)
 
 
 @cli.command()

@@ -85,7 +85,7 @@ def write_files(report: Report, given: Mapping[str, str], number: int | None = N
             stem, dot = os.path.splitext(path)
             path = f"{stem}-{report.scenario}{dot}"
         if path:
-            _write(path, _content(report, kind))
+            write(path, _content(report, kind))
 
 
 def _content(report: Report, kind: str) -> bytes:
@@ -102,7 +102,8 @@ def _content(report: Report, kind: str) -> bytes:
     return formats.to_events(report.shown) if report.shown is not None else b""
 
 
-def _write(path: str, content: bytes) -> None:
+def write(path: str, content: bytes) -> None:
+    """Writes a file and the folders above it; PH501 when that cannot be."""
     try:
         folder = os.path.dirname(path)
         if folder:

@@ -60,7 +60,7 @@ def to_junit(report: Report) -> str:
     failures = sum(v.outcome == "not met" for v in report.verdicts) + bool(errors)
     skipped = sum(v.outcome == "undecided" for v in report.verdicts)
     tests = len(report.verdicts) + bool(errors)
-    name = quoteattr(_clean(report.scenario))
+    name = quoteattr(clean(report.scenario))
     counts = f'tests="{tests}" failures="{failures}" errors="0" skipped="{skipped}"'
     out = ['<?xml version="1.0" encoding="UTF-8"?>', f"<testsuites {counts}>", f"<testsuite name={name} {counts}>"]
     for verdict in report.verdicts:
@@ -69,15 +69,15 @@ def to_junit(report: Report) -> str:
         text = "\n".join(f"{place(f.at)}: {f.code}: {f.message}. {f.remedy}" for f in errors)
         case = f'<testcase classname={name} name="input files">'
         out.append(
-            f"{case}<failure message={quoteattr(f'{len(errors)} errors')}>{escape(_clean(text))}</failure></testcase>"
+            f"{case}<failure message={quoteattr(f'{len(errors)} errors')}>{escape(clean(text))}</failure></testcase>"
         )
     return "\n".join([*out, "</testsuite>", "</testsuites>"]) + "\n"
 
 
 def _case(report: Report, verdict: Verdict) -> str:
-    attributes = f"classname={quoteattr(_clean(report.scenario))} name={quoteattr(_clean(verdict.name))}"
+    attributes = f"classname={quoteattr(clean(report.scenario))} name={quoteattr(clean(verdict.name))}"
     if verdict.at is not None:
-        attributes += f' file={quoteattr(_clean(verdict.at.file))} line="{verdict.at.line}"'
+        attributes += f' file={quoteattr(clean(verdict.at.file))} line="{verdict.at.line}"'
     lines = [f"asked: {verdict.asked}", f"seen: {verdict.seen}"]
     if share(verdict):
         lines.append(f"held in {share(verdict)}, wanted {verdict.wanted}")
@@ -86,8 +86,8 @@ def _case(report: Report, verdict: Verdict) -> str:
         lines.append(f"hint: {verdict.hint}")
     if verdict.first_failing_seed is not None and report.command:
         lines.append(f"replay: {_replay(report.command, verdict.first_failing_seed)}")
-    body = escape(_clean("\n".join(lines)))
-    message = quoteattr(_clean(verdict.seen))
+    body = escape(clean("\n".join(lines)))
+    message = quoteattr(clean(verdict.seen))
     if verdict.outcome == "not met":
         inner = f"<failure message={message}>{body}</failure>"
     elif verdict.outcome == "undecided":
@@ -103,6 +103,6 @@ def _replay(command: str, seed: int) -> str:
     return f"{bare} --seed {seed} --runs 1"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Without the control characters that XML 1.0 cannot hold."""
     return re.sub(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text)

@@ -21,6 +21,7 @@ from pilothouse.machinery.ports import Events
 from pilothouse.worlds.rehearsal import faults as f
 from pilothouse.worlds.rehearsal.addresses import Addresses
 from pilothouse.worlds.rehearsal.arrivals import WINDOW_S
+from pilothouse.worlds.rehearsal.autoscaler import Autoscaler
 from pilothouse.worlds.rehearsal.history import History
 from pilothouse.worlds.rehearsal.kubelet import Kubelet
 from pilothouse.worlds.rehearsal.load import LoadChange, LoadTable
@@ -104,6 +105,7 @@ class RehearsalWorld:
         self.traffic = Traffic(self.services, self.load, self.pods, self.faults, entropy, self.history)
         self.addresses = Addresses()
         self.nodes = Nodes(client, clock, entropy, events, self.addresses, spec.cluster, allocatable)
+        self._autoscaler = Autoscaler(client, clock, events, self.nodes)
         pull = spec.image_pull or ASSUMED_PULL
         self.kubelet = Kubelet(
             client,
@@ -143,6 +145,7 @@ class RehearsalWorld:
         """Machines are there, kubelets follow the store, time begins to be played."""
         await self.nodes.start()
         self.kubelet.start()
+        self._autoscaler.start()
         self._task = asyncio.ensure_future(self._play())
 
     async def stop(self) -> None:
@@ -155,6 +158,7 @@ class RehearsalWorld:
         self._wake()
         if self._task is not None:
             await self._task
+        await self._autoscaler.stop()
         await self.kubelet.stop()
         await self.nodes.stop()
 

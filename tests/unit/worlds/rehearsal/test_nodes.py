@@ -125,3 +125,32 @@ def test_faults_about_nobody_are_refused() -> None:
             town.world.apply(StartFault(NodeLoss(group="gpu")))
 
     play(cluster(), story)
+
+
+def test_the_loop_grows_and_shrinks() -> None:
+    async def story(town: Town) -> None:
+        # Two of four pods of 3 cores fit on the two machines of 4.
+        for name in "abcd":
+            await town.client.create(
+                "Pod",
+                {
+                    "metadata": {"name": name, "namespace": "default"},
+                    "spec": {"containers": [{"name": "c", "image": "x", "resources": {"requests": {"cpu": "3"}}}]},
+                },
+            )
+            waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+            await town.client.put_status("Pod", "default", name, {"phase": "Pending", "conditions": [waits]})
+        await town.wait(11)
+        assert town.world.nodes.desired == {"general": 4}
+        assert "TriggeredScaleUp: pod triggered scale-up: [{general 2->4 (max: 10)}]" in town.said("d")
+        assert not town.said("a")
+        await town.wait(80)
+        assert town.world.nodes.count() == 4
+        for name in "abcd":
+            await town.client.delete("Pod", "default", name)
+        await town.wait(500)
+        assert town.world.nodes.count() == 4
+        await town.wait(300)
+        assert town.world.nodes.count() == 2
+
+    play(cluster(), story)

@@ -18,7 +18,7 @@ from pilothouse.signals.metrics.relabel import RelabelError, RelabelRule, parse_
 BODY_BYTES = 64 * 1024 * 1024
 """A larger page is refused even without a body_size_limit: Prometheus would read it until memory ends."""
 
-CODE_BAD_CONFIG = "PH410"
+CODE_BAD_CONFIG = "PH414"
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,9 +184,15 @@ def _with_failure(conditions: Sequence[Condition], members: Sequence[Member], ne
 
 
 def check_again_in_s(deployment: DeploymentView, status: Status, now_s: float) -> float | None:
-    """Seconds until the progress deadline must be looked at; None when there is nothing to wait for."""
+    """Seconds until the progress deadline must be looked at; None when there is nothing to wait for.
+
+    A rollout that was complete once never exceeds its deadline (`timed_out`), so nobody waits for it. Upstream asks
+    again every few milliseconds as long as one of its pods is not available; nothing but the cost comes of it.
+    """
     current = find(deployment.status, "Progressing")
-    if deployment.deadline_s is None or current is None or current.get("reason") == "ProgressDeadlineExceeded":
+    if deployment.deadline_s is None or current is None:
+        return None
+    if current.get("reason") in ("ProgressDeadlineExceeded", "NewReplicaSetAvailable"):
         return None
     if complete(deployment, status):
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from pilothouse.assemble.found import found as found
 from pilothouse.assemble.found import spot as spot
 from pilothouse.assemble.inputs import Inputs
+from pilothouse.engines.alerting.alertmanager import Receiver
 from pilothouse.engines.statistics.verdict import Comparison
 from pilothouse.kinds.pilothouse.scenario.spec import Expectation
 from pilothouse.report.model import (
@@ -19,6 +20,7 @@ from pilothouse.report.model import (
     Ending,
     Figure,
     Mark,
+    ReceiverTally,
     RunLine,
     RunResult,
     Verdict,
@@ -106,6 +108,34 @@ def _alert(stories: Sequence[AlertStory], duration_s: float) -> AlertTally:
         pending_s=seconds("pending"),
         times=rounded(firings / len(stories)) or 0.0,
         mark=weakest(*(s.mark for s in stories)),
+    )
+
+
+def receivers(inputs: Inputs, runs: Sequence[RunResult]) -> tuple[ReceiverTally, ...]:
+    """One per receiver of the Alertmanager configuration, in the order of the file; empty without one."""
+    if inputs.alertmanager is None or not runs:
+        return ()
+    days = max(inputs.scenario.duration_s, 1.0) / 86_400
+    return tuple(_receiver(r, runs, days) for r in inputs.alertmanager.receivers.values())
+
+
+def _receiver(receiver: Receiver, runs: Sequence[RunResult], days: float) -> ReceiverTally:
+    told = [[n for n in run.notifications if n.receiver == receiver.name] for run in runs]
+    firsts = [each[0].at_s for each in told if each]
+    counts = [len(each) for each in told]
+    mean = sum(counts) / len(runs)
+    woken = sum(n.status == "firing" for each in told for n in each) / len(runs)
+    held = sum(h.receiver == receiver.name for run in runs for h in run.held_back) / len(runs)
+    return ReceiverTally(
+        name=receiver.name,
+        notifications=rounded(mean) or 0.0,
+        low=min(counts) if len(runs) > 1 else None,
+        high=max(counts) if len(runs) > 1 else None,
+        woken=rounded(woken) or 0.0,
+        per_day=rounded(mean / days) or 0.0,
+        first_s=rounded(float(np.median(firsts))) if firsts else None,
+        held_back=rounded(held) or 0.0,
+        at=spot(receiver.place),
     )
 
 

@@ -94,6 +94,11 @@ class AlertLog:
         for error in result.errors:
             self._errors[error.group, error.rule] = error.message
 
+    @property
+    def transitions(self) -> Sequence[Transition]:
+        """All that happened, a stretch and a group after the other; complete after `finish`."""
+        return self._transitions
+
     def finish(self, start_epoch_s: float, duration_s: float) -> list[RuleLives]:
         """One entry per alerting rule, in the order of the files; spans are cut to the rehearsal."""
         self._observe_until(round((start_epoch_s + duration_s) * 1000))

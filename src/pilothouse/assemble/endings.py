@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pilothouse.assemble.facts import Facts, RuleLives
 from pilothouse.base.duration import format_span
 from pilothouse.engines import promql
-from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Bound, Expectation, Phase, Promql
-from pilothouse.report.model import Ending, Span, rounded
+from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Bound, Expectation, Notified, Phase, Promql
+from pilothouse.report.model import Ending, Notification, Span, rounded
 
 P99_WINDOW_S = 300.0
 PROMQL_STEP_S = 15.0
@@ -33,6 +33,8 @@ def _ending(expectation: Expectation, facts: Facts) -> Ending:
         return _alert(check, facts)
     if isinstance(check, Promql):
         return _promql(check, facts)
+    if isinstance(check, Notified):
+        return _notified(check, facts)
     return _bound(check, facts)
 
 
@@ -89,6 +91,44 @@ def _firing(rules: Iterable[RuleLives], labels: dict[str, str]) -> Iterable[Span
         for life in rule.lives:
             if all(life.labels.get(k) == v for k, v in labels.items()):
                 yield from (span for span in life.spans if span.state == "firing")
+
+
+# -- notifications
+
+
+def _notified(check: Notified, facts: Facts) -> Ending:
+    if not facts.routed:
+        return Ending(holds=None, seen="no Alertmanager configuration was given")
+    if check.receiver and check.receiver not in facts.receivers:
+        known = ", ".join(facts.receivers)
+        return Ending(holds=None, seen=f"there is no receiver {check.receiver}; known: {known}")
+    origin = facts.first(check.after)
+    if origin is None:
+        return Ending(holds=None, seen=f"no {check.after} took place")
+    to_s = facts.duration_s if check.to_s is None else check.to_s
+    from_s = max(check.from_s, origin)
+    told = [n for n in facts.notifications if from_s <= n.at_s <= to_s and _asked_for(check, n)]
+    if not told:
+        none_is_right = check.within_s is None and not check.at_least
+        seen = f"{check.receiver} was never notified" if check.receiver else "nobody was notified"
+        return Ending(holds=none_is_right, seen=seen, value=0.0)
+    first = told[0]
+    seen = f"{first.receiver} was first notified at {format_span(first.at_s)}"
+    if check.after != "start":
+        seen += f", {format_span(first.at_s - origin)} after the {check.after}"
+    if len(told) > 1:
+        seen += f"; {len(told)} notifications"
+    few = check.at_most is None or len(told) <= check.at_most
+    enough = check.at_least is None or len(told) >= check.at_least
+    in_time = check.within_s is None or first.at_s - origin <= check.within_s
+    value = float(len(told)) if check.within_s is None else rounded(first.at_s - origin)
+    return Ending(holds=few and enough and in_time, seen=seen, value=value, at_s=rounded(first.at_s))
+
+
+def _asked_for(check: Notified, one: Notification) -> bool:
+    if one.status != "firing" or (check.receiver and one.receiver != check.receiver):
+        return False
+    return not check.alert or any(a == check.alert or a.startswith(check.alert + "{") for a in one.alerts)
 
 
 # -- numbers

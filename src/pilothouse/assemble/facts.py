@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pilothouse.assemble.phases import Phases
 from pilothouse.base.errors import Place
 from pilothouse.engines.tsdb.database import Database
-from pilothouse.report.model import Span
+from pilothouse.report.model import HeldBack, Notification, Span
 from pilothouse.worlds.rehearsal.history import History
 
 EventSort = str
@@ -62,6 +62,12 @@ class Facts:
     incidents: list[Played]
     """Things worth telling that nobody planned: kills, evictions, scale moves, nodes coming and going."""
     events: int = 0
+    routed: bool = False
+    """Was there an Alertmanager configuration? Without one the next three say nothing."""
+    receivers: tuple[str, ...] = ()
+    """Their names, in the order of the configuration."""
+    notifications: tuple[Notification, ...] = ()
+    held_back: tuple[HeldBack, ...] = ()
 
     def first(self, sort: EventSort) -> float | None:
         """When the first event of this sort took place; "start" is 0."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse.assemble import made_up
+from pilothouse.assemble.alertmanagers import is_config_object, read_config
 from pilothouse.assemble.control_plane import build_core
 from pilothouse.assemble.kinds import KINDS
 from pilothouse.base import manifests as manifest_files
@@ -20,11 +21,12 @@ from pilothouse.base.clock import ManualClock
 from pilothouse.base.entropy import Entropy
 from pilothouse.base.errors import ApiError, Finding, Invalid, Place
 from pilothouse.base.manifests import Document, Manifests
+from pilothouse.engines.alerting.alertmanager import Config
 from pilothouse.engines.alerting.rule_file import parse_rule_groups
 from pilothouse.engines.alerting.rules import RuleGroup
 from pilothouse.engines.terraform.node_pools import NodePool, read_node_pools
 from pilothouse.kinds.pilothouse.scenario import default, inventory, read
-from pilothouse.kinds.pilothouse.scenario.spec import Apply, Assumed, Delete, ScenarioSpec
+from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Apply, Assumed, Delete, ScenarioSpec
 from pilothouse.machinery.kind import Kind
 from pilothouse.report.model import RehearseRequest
 
@@ -50,6 +52,7 @@ class Inputs:
     pools: list[NodePool] = field(default_factory=list)
     assumed: list[Assumed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    alertmanager: Config | None = None
     files: dict[str, list[Document]] = field(default_factory=dict)
     """The documents of files that `apply` and `delete` events name."""
 
@@ -80,6 +83,10 @@ def read_inputs(request: RehearseRequest) -> Inputs:
     out = Inputs(manifests, found, scenario, made_up=scenario_document is None, assumed=assumed, findings=findings)
     _objects(out)
     _rules(out)
+    out.alertmanager, wrong = read_config(manifests.alertmanagers, _routing(out))
+    out.findings += wrong
+    if out.made_up:
+        _forget_broken_alerts(out)
     _pools(out)
     _event_files(out)
     _check_writes(out)
@@ -151,7 +158,8 @@ def _objects(out: Inputs) -> None:
     for document in out.manifests.objects:
         kind = KINDS.of_type(document.api_version, document.kind)
         if kind is None:
-            out.findings.append(_unknown(document))
+            if not is_config_object(document):
+                out.findings.append(_unknown(document))
             continue
         key = (kind.name, document.namespace, document.name)
         if key in seen:
@@ -185,12 +193,24 @@ def _unknown(document: Document) -> Finding:
     )
 
 
+def _routing(out: Inputs) -> list[Document]:
+    """AlertmanagerConfig objects: read after the run, not written into the store."""
+    return [d for d in out.manifests.objects if is_config_object(d)]
+
+
 def _rules(out: Inputs) -> None:
     documents = [p.document for p in out.objects if p.kind.kind == "PrometheusRule"] + out.manifests.rule_files
     for document in documents:
         groups, findings = parse_rule_groups(document.object, document.place_of)
         out.groups += groups
         out.findings += findings
+
+
+def _forget_broken_alerts(out: Inputs) -> None:
+    """A made-up day expects nothing of alerts whose rule cannot be used; their findings say why."""
+    usable = {rule.name for group in out.groups for rule in group.alerting_rules()}
+    expect = tuple(e for e in out.scenario.expect if not isinstance(e.check, AlertFires) or e.check.name in usable)
+    out.scenario = msgspec.structs.replace(out.scenario, expect=expect)
 
 
 def _event_files(out: Inputs) -> None:

@@ -143,6 +143,7 @@ def _report(
         shown=aggregate.shown(runs, scenario.expect),
         alerts=aggregate.alerts(runs.runs, scenario.duration_s),
         figures=aggregate.figures(runs.runs),
+        receivers=aggregate.receivers(inputs, runs.runs),
         assumptions=_assumptions(inputs),
         findings=[aggregate.found(f) for f in inputs.findings],
         run_lines=aggregate.lines(runs, scenario.expect) if len(runs.runs) > 1 else [],

@@ -15,6 +15,7 @@ from pilothouse.assemble.endings import endings
 from pilothouse.assemble.facts import Facts
 from pilothouse.assemble.incidents import Incidents
 from pilothouse.assemble.inputs import Inputs, in_order
+from pilothouse.assemble.notifications import route, told_since
 from pilothouse.assemble.phases import Phases
 from pilothouse.assemble.play import Player
 from pilothouse.assemble.story import tell
@@ -25,7 +26,7 @@ from pilothouse.base.trace import Trace
 from pilothouse.base.virtual_loop import VirtualLoop, run
 from pilothouse.engines import promql
 from pilothouse.engines.tsdb import Database, Labels
-from pilothouse.report.model import RunResult
+from pilothouse.report.model import HeldBack, Notification, RunResult
 from pilothouse.worlds.rehearsal.world import RehearsalWorld
 
 WARMUP_S = 900.0
@@ -152,6 +153,7 @@ class _Run:
         duration_s = self.inputs.scenario.duration_s
         start_epoch_s = self.clock.epoch_s + warmup_s
         alerts = self.alerts.finish(start_epoch_s, duration_s)
+        sent, held = self._told(start_epoch_s, duration_s)
         return Facts(
             seed=self.seed,
             start_epoch_s=start_epoch_s,
@@ -163,4 +165,16 @@ class _Run:
             played=self.player.played,
             incidents=self.incidents.found,
             events=loop.events,
+            routed=self.inputs.alertmanager is not None,
+            receivers=tuple(self.inputs.alertmanager.receivers) if self.inputs.alertmanager else (),
+            notifications=sent,
+            held_back=held,
         )
+
+    def _told(self, start_epoch_s: float, duration_s: float) -> tuple[tuple[Notification, ...], tuple[HeldBack, ...]]:
+        """Who was woken since the start, and what was held back; nothing without an Alertmanager."""
+        if self.inputs.alertmanager is None:
+            return (), ()
+        end_ms = round((start_epoch_s + duration_s) * 1000)
+        routed = route(self.inputs.alertmanager, self.alerts.transitions, end_ms)
+        return told_since(routed, round(start_epoch_s * 1000))

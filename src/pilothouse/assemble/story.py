@@ -44,7 +44,7 @@ def tell(facts: Facts, endings: list[Ending], objective: float = OBJECTIVE) -> R
     alerts = [_alert(rule) for rule in facts.alerts]
     figures = _figures(facts, objective)
     digest = hashlib.blake2b(digest_size=16)
-    for part in (lanes, moments, alerts, figures, endings):
+    for part in (lanes, moments, alerts, figures, endings, facts.notifications, facts.held_back):
         digest.update(msgspec.json.encode(part))
     digest.update(facts.history.world("time_s").tobytes())
     for service in facts.history.services:
@@ -61,6 +61,8 @@ def tell(facts: Facts, endings: list[Ending], objective: float = OBJECTIVE) -> R
         endings=endings,
         digest=digest.hexdigest(),
         events=facts.events,
+        notifications=facts.notifications,
+        held_back=facts.held_back,
     )
 
 
@@ -302,7 +304,7 @@ def _figures(facts: Facts, objective: float) -> list[Figure]:
         if len(ready):
             figure(f"pods.ready.mean{suffix}", f"mean ready pods{of}", float(_mean(ready, facts)), "pods")
     burned = _burned(facts, _Grid(facts), objective)
-    figure("budget.burned", f"of the 30 d budget at {objective:.1%} burned", burned[-1], "ratio")
+    figure("budget.burned", f"30 d budget burned ({objective:.4g})", burned[-1], "ratio")
     if len(history):
         figure("nodes.max", "most nodes", float(history.world("nodes").max()), "nodes")
         cost = float(history.world("cost")[-1])

@@ -7,10 +7,21 @@ from collections.abc import Iterable
 from html import escape
 
 from pilothouse.base.duration import format_span
-from pilothouse.report.model import AlertTally, Figure, Report, RunResult, Verdict
+from pilothouse.report.model import (
+    AlertTally,
+    Figure,
+    HeldBack,
+    Notification,
+    ReceiverTally,
+    Report,
+    RunResult,
+    Verdict,
+)
 from pilothouse.report.svg import draw
 from pilothouse.report.timeline import DETAIL_WEIGHT
-from pilothouse.report.wording import MARK_LEGEND, MARKS, OUTCOME_SIGNS, amount, clock, percent, place, share
+from pilothouse.report.woken import KINDS
+from pilothouse.report.woken import alerts as alerts_told
+from pilothouse.report.wording import MARK_LEGEND, MARKS, OUTCOME_SIGNS, amount, clock, percent, place, share, short
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#667085;--line:#d6dbe3;--back:#fff;--fill:#3b6fb6;--good:#1a7f4b;
@@ -44,7 +55,10 @@ def render(report: Report) -> str:
     ]
     if report.shown is not None:
         parts += ["<h2>Timeline</h2>", draw(report.shown), _moments(report.shown)]
-    parts += [_alerts(report.alerts), _figures(report.figures), _assumptions(report), _findings(report)]
+    parts += [_alerts(report.alerts), receivers(report.receivers)]
+    if report.shown is not None:
+        parts += [notifications(report.shown.notifications), held_back(report.shown.held_back)]
+    parts += [_figures(report.figures), _assumptions(report), _findings(report)]
     if report.next_command:
         parts.append(f"<p>Next: <code>{escape(report.next_command)}</code></p>")
     parts.append(f'<p class="soft">Pilothouse {escape(report.version)} · {escape(report.model)}</p></body></html>')
@@ -91,6 +105,42 @@ def _alerts(alerts: Iterable[AlertTally]) -> str:
         firing = format_span(alert.firing_s)
         rows.append([escape(alert.name), escape(alert.severity), first, firing, runs, _at(place(alert.at))])
     return _table("Alerts", ["alert", "severity", "first firing", "firing for", "of runs", "rule"], rows)
+
+
+def receivers(tallies: Iterable[ReceiverTally]) -> str:
+    """Who is woken, per receiver."""
+    rows = []
+    for tally in tallies:
+        first = clock(tally.first_s) if tally.first_s is not None else "never"
+        number = short(tally.notifications) + (f" ({tally.low} to {tally.high})" if tally.low is not None else "")
+        cells = [escape(tally.name), number, short(tally.woken), short(tally.per_day), first, short(tally.held_back)]
+        rows.append([*cells, _at(place(tally.at))])
+    heads = ["receiver", "notifications", "of them firing", "a day", "first", "held back", "where"]
+    return _table("Who is woken", heads, rows)
+
+
+def notifications(sent: Iterable[Notification]) -> str:
+    rows = [
+        [
+            escape(clock(n.at_s)),
+            escape(f"{n.receiver} ({n.integration})"),
+            escape(alerts_told(n)),
+            escape(n.reason),
+            escape(n.group),
+            _at(place(n.at)),
+        ]
+        for n in sent
+    ]
+    return _table("Notifications", ["time", "receiver", "alerts", "why now", "group", "route"], rows)
+
+
+def held_back(stretches: Iterable[HeldBack]) -> str:
+    rows = []
+    for one in stretches:
+        until = "to the end" if one.to_s is None else format_span(one.to_s - one.from_s)
+        cells = [clock(one.from_s), until, one.alert, one.receiver, KINDS.get(one.kind, one.kind), one.why]
+        rows.append([*(escape(c) for c in cells), _at(place(one.at))])
+    return _table("Held back", ["from", "for", "alert", "receiver", "", "why", "where"], rows)
 
 
 def _figures(figures: Iterable[Figure]) -> str:

@@ -162,6 +162,43 @@ class AlertStory(Record, frozen=True, kw_only=True):
     group: str = ""
 
 
+class Notification(Record, frozen=True, kw_only=True):
+    """One message of Alertmanager to one integration of a receiver.
+
+    reason: Alertmanager's words ("first notification", "new alerts added", …). group: the labels it is grouped by, as
+    text. alerts: the firing ones by name and labels (the resolved ones when none fires), at most 20.
+    """
+
+    at_s: float
+    receiver: str
+    integration: str
+    """Its kind: webhook, slack, email, pagerduty, …"""
+    status: Literal["firing", "resolved"]
+    reason: str
+    group: str
+    alerts: tuple[str, ...]
+    firing: int
+    resolved: int = 0
+    at: Spot | None = None
+    """The route that led here."""
+
+
+class HeldBack(Record, frozen=True, kw_only=True):
+    """A firing alert that a receiver is not told of for a while; to_s None: until the end.
+
+    kind: inhibited, silenced, muted_time, inactive_time, no_integration, too_short.
+    """
+
+    alert: str
+    receiver: str
+    kind: str
+    why: str
+    from_s: float
+    to_s: float | None
+    at: Spot | None = None
+    """The inhibition rule or the route."""
+
+
 class Figure(Record, frozen=True, kw_only=True):
     """One number of the report. id is stable ("cost.perHour", "pods.peak", "budget.burned", "requests.total", …)."""
 
@@ -203,6 +240,9 @@ class RunResult(Record, frozen=True, kw_only=True):
     """Hash of everything that happened, in order: what `--verify` compares."""
     events: int = 0
     """Callbacks the virtual loop ran."""
+    notifications: tuple[Notification, ...] = ()
+    """Who was told what, when an Alertmanager configuration was among the inputs."""
+    held_back: tuple[HeldBack, ...] = ()
 
 
 class Verdict(Record, frozen=True, kw_only=True):
@@ -247,6 +287,26 @@ class AlertTally(Record, frozen=True, kw_only=True):
     times: float
     """Mean count of firings per run."""
     mark: Mark = "assumed"
+
+
+class ReceiverTally(Record, frozen=True, kw_only=True):
+    """One receiver of the Alertmanager configuration over all runs.
+
+    notifications: mean count per run, repeats and resolutions included; low and high: fewest and most in a run (None
+    with one run). woken: mean count of those with a firing alert. first_*: seconds to the first, over the runs that
+    had one.
+    """
+
+    name: str
+    notifications: float
+    low: int | None
+    high: int | None
+    woken: float
+    per_day: float
+    first_s: float | None
+    held_back: float
+    """Mean count of stretches in which an alert was held back from it."""
+    at: Spot | None = None
 
 
 class Assumption(Record, frozen=True, kw_only=True):
@@ -327,6 +387,8 @@ class Report(Record, frozen=True, kw_only=True):
     command: str = ""
     """The command that makes this report again (`command_of`)."""
     next_command: str = ""
+    receivers: tuple[ReceiverTally, ...] = ()
+    """Who is woken; empty without an Alertmanager configuration."""
     outputs: dict[str, str] = {}
     """Files the scenario asks for: "html", "junit", "events", "json" to a path, relative to the current folder."""
 

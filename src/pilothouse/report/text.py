@@ -8,11 +8,14 @@ Nothing is said by colour alone. Pure. Printed by `cli.terminal`.
 from __future__ import annotations
 
 import re
-import textwrap
 
 import msgspec
 
 from pilothouse.base.duration import format_span
+from pilothouse.report import woken
+from pilothouse.report.lines import table as _table
+from pilothouse.report.lines import title as _title
+from pilothouse.report.lines import wrapped as _wrapped
 from pilothouse.report.model import AlertTally, Figure, Found, Moment, Report, Spent, Verdict
 from pilothouse.report.timeline import DETAIL_WEIGHT, Line, draw
 from pilothouse.report.wording import (
@@ -57,6 +60,7 @@ def render(report: Report, width: int = 100, spent: Spent | None = None) -> list
         out += draw(report.shown, width)
         out += _moments(report.shown.moments, width)
     out += _alerts(report.alerts, report.runs, width)
+    out += woken.render(report.receivers, report.shown, width)
     out += _figures(report.figures, width)
     out += _assumptions(report, width)
     out += _findings(report.findings, width)
@@ -302,38 +306,3 @@ def _closing(report: Report, width: int) -> list[Line]:
     if not report.next_command:
         return []
     return [[], *_wrapped(f"Next: {report.next_command}", width, "      ", "bold")]
-
-
-# --- layout
-
-
-def _title(text: str, note: str, width: int, style: str = "") -> list[Line]:
-    head = f"{text} "
-    tail = f" {note}" if note else ""
-    if len(head) + len(tail) + 3 > width:
-        return [[], [(head.rstrip(), "bold")], *_wrapped(f"  {note}", width, "  ", style or "dim")]
-    rule = "─" * (width - len(head) - len(tail))
-    return [[], [(head, "bold"), (rule, "dim"), (tail, style or "dim")]]
-
-
-def _wrapped(text: str, width: int, indent: str, style: str = "") -> list[Line]:
-    lead = text[: len(text) - len(text.lstrip())]
-    rows = textwrap.wrap(text.strip(), width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False)
-    return [[(row, style)] for row in rows]
-
-
-def _table(rows: list[list[str]], width: int) -> list[Line]:
-    """Columns as wide as their longest cell; the last one wraps below when the line is too narrow."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    widths[0] = min(widths[0], 28)
-    out: list[Line] = []
-    for number, row in enumerate(rows):
-        cells = "  " + "".join(f"{cell[:28] if i == 0 else cell:<{widths[i] + 2}}" for i, cell in enumerate(row[:-1]))
-        style = "dim" if number == 0 else ""
-        if len(cells) + widths[-1] <= width:
-            out.append([(cells, style), (row[-1], "dim")])
-        else:
-            out.append([(cells.rstrip(), style)])
-            if number:
-                out += _wrapped("    " + row[-1], width, "    ", "dim")
-    return out

@@ -15,6 +15,7 @@ from pilothouse.kinds.pilothouse.scenario.spec import (
     Check,
     Expectation,
     Measure,
+    Notified,
     Phase,
     Probability,
     Promql,
@@ -167,6 +168,60 @@ def _alert(entry: Fields, reading: Reading) -> tuple[Check, str] | None:
     return check, asked + _between(from_s, to_s)
 
 
+def _notified(entry: Fields, reading: Reading) -> tuple[Check, str] | None:
+    body = entry.child("notified")
+    if body is None:
+        return None
+    before = len(body.findings)
+    receiver, alert = body.text("receiver"), body.text("alert")
+    most, least = body.whole("atMost", None, most=1_000_000), body.whole("atLeast", None, most=1_000_000)
+    within_s = body.duration("within", None, least=0.001)
+    after = body.choice("after", AFTER, "start")
+    window = reading.window(body)
+    body.close()
+    if window is None or len(body.findings) > before:
+        return None
+    if most is None and least is None and within_s is None:
+        body.wrong("PH402", "none of `atMost`, `atLeast` and `within` is given", "add e.g. `atMost: 3`")
+        return None
+    if most is not None and least is not None and least > most:
+        body.wrong("PH408", "`atLeast` is more than `atMost`", "swap them", "atLeast")
+        return None
+    if most == 0 and within_s is not None:
+        body.wrong("PH408", "`within` says by when, but `atMost: 0` says never", "keep one", "within")
+        return None
+    alerts = list(reading.inventory.alerts) if reading.inventory else []
+    if alert and reading.inventory is not None and not body.known("alert", alert, "alert", alerts):
+        return None
+    from_s, to_s = window
+    check = Notified(
+        at=body.place,
+        receiver=receiver,
+        alert=alert,
+        at_most=most,
+        at_least=least,
+        within_s=within_s,
+        after=after,
+        from_s=from_s,
+        to_s=to_s,
+    )
+    return check, _notified_text(check) + _between(from_s, to_s)
+
+
+def _notified_text(check: Notified) -> str:
+    parts = [f"at least {_times(check.at_least)}"] if check.at_least is not None else []
+    if check.at_most is not None:
+        parts.append("never" if check.at_most == 0 else f"at most {_times(check.at_most)}")
+    if check.within_s is not None:
+        parts.append(f"within {format_span(check.within_s)} of the {check.after}")
+    of = f" of {check.alert}" if check.alert else ""
+    return f"{check.receiver or 'someone'} is notified{of} {' and '.join(parts)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _promql(entry: Fields, reading: Reading) -> tuple[Check, str] | None:
     query = entry.text("promql", required=True)
     window = reading.window(entry)
@@ -288,6 +343,7 @@ _READERS: dict[str, Callable[[Fields, Reading], tuple[Check, str] | None]] = {
     "rollout": _phase("Rollout"),
     "deployment": _phase("Deployment"),
     "alert": _alert,
+    "notified": _notified,
     "promql": _promql,
     "budgetBurned": _bounded("budgetBurned", "error budget burned", "ratio"),
     "replicas": _bounded("replicas", "replicas", "count"),

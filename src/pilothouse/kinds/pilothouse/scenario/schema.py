@@ -192,6 +192,16 @@ def _expect() -> Schema:
             labels=_map(_text("value"), "labels that the alert must carry"),
             **_WINDOW,
         ),
+        notified=_object(
+            "Alertmanager tells a receiver of a firing alert.",
+            receiver=_text("name of the receiver; any if absent"),
+            alert=_text("only notifications that hold this alert"),
+            atMost=_whole("notifications at most; 0: nobody is told"),
+            atLeast=_whole("notifications at least"),
+            within=_any(f"the first at most so long after `after`: {_DURATION}"),
+            after=_text("the first event of this sort; the start if absent", *AFTER),
+            **_WINDOW,
+        ),
         promql=_text("a comparison that holds at every step from `from` to `to`"),
         budgetBurned=_object(
             "Share of an error budget that the rehearsal burns.",

@@ -229,7 +229,24 @@ class Promql(Part, frozen=True, kw_only=True):
     to_s: float | None = None
 
 
-Check = Phase | AlertFires | Bound | Promql
+class Notified(Part, frozen=True, kw_only=True):
+    """What Alertmanager tells a receiver ("" any) between from_s and to_s (None: the end).
+
+    at_most, at_least: notifications with a firing alert. within_s: the first one at most so long after `after` (the
+    first event of that sort). alert: only notifications that hold this alert; "" any.
+    """
+
+    receiver: str = ""
+    alert: str = ""
+    at_most: int | None = None
+    at_least: int | None = None
+    within_s: float | None = None
+    after: str = "start"
+    from_s: float = 0.0
+    to_s: float | None = None
+
+
+Check = Phase | AlertFires | Bound | Promql | Notified
 
 
 class Probability(Part, frozen=True, kw_only=True):

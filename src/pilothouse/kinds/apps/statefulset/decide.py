@@ -2,7 +2,8 @@
 
 Pods are looked at by ordinal: first those that should be there are made or waited for, then those that should not are
 deleted from the highest down, last the outdated ones are deleted so that the next passes make them anew.
-Source: `stateful_set_control.go`, Kubernetes 1.36 (MaxUnavailableStatefulSet is on). Called by `controller.py`.
+Source: `stateful_set_control.go`, Kubernetes 1.36; a given maxUnavailable is honoured (upstream: behind a gate), without
+one an update goes pod by pod. Called by `controller.py`.
 """
 
 from __future__ import annotations
@@ -222,22 +223,34 @@ class _Pass:
         owner = self.owner
         if owner.on_delete:
             return 0
-        missing = sum(pod is None or self._unavailable(pod) for _, pod in self.wanted)
-        outdated = [
-            pod
-            for _, pod in reversed(self.wanted[owner.partition :])
-            if pod is not None and pod.revision != self.update and not pod.deleting
-        ]
-        budget = max(owner.max_unavailable - missing, 0)
-        if owner.ordered:
-            chosen = outdated[:budget]
-        else:
-            # Outdated pods that do not serve anyway cost nothing of the budget.
-            idle = [pod for pod in outdated if not self._available(pod)]
-            chosen = [*idle, *[pod for pod in outdated if self._available(pod)][:budget]]
+        chosen = self._next_outdated() if owner.max_unavailable is None else self._outdated(owner.max_unavailable)
         for pod in chosen:
             self._delete(pod)
         return len(chosen)
+
+    def _next_outdated(self) -> list[Member]:
+        """The highest outdated pod; none while a pod above it is not available."""
+        for _, pod in reversed(self.wanted[self.owner.partition :]):
+            if pod is not None and pod.revision != self.update and not pod.deleting:
+                return [pod]
+            if pod is None or self._unavailable(pod):
+                return []
+        return []
+
+    def _outdated(self, max_unavailable: int) -> list[Member]:
+        """Outdated pods from the highest down, as many as may be missing at once."""
+        missing = sum(pod is None or self._unavailable(pod) for _, pod in self.wanted)
+        outdated = [
+            pod
+            for _, pod in reversed(self.wanted[self.owner.partition :])
+            if pod is not None and pod.revision != self.update and not pod.deleting
+        ]
+        budget = max(max_unavailable - missing, 0)
+        if self.owner.ordered:
+            return outdated[:budget]
+        # Outdated pods that do not serve anyway cost nothing of the budget.
+        idle = [pod for pod in outdated if not self._available(pod)]
+        return [*idle, *[pod for pod in outdated if self._available(pod)][:budget]]
 
     def _delete(self, pod: Member) -> None:
         meta = pod.view.metadata

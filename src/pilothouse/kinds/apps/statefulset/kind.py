@@ -64,8 +64,7 @@ def _default_strategy(strategy: Any) -> Any:
     strategy = fill(strategy, {"type": "RollingUpdate"})
     if strategy["type"] != "RollingUpdate":
         return strategy
-    steps = {"partition": 0, "maxUnavailable": 1}
-    return change(fill(strategy, {"rollingUpdate": {}}), "rollingUpdate", lambda given: fill(given, steps))
+    return change(fill(strategy, {"rollingUpdate": {}}), "rollingUpdate", lambda given: fill(given, {"partition": 0}))
 
 
 def prepare(new: Object, old: Object | None) -> Object:

@@ -66,10 +66,10 @@ class SetView(msgspec.Struct, frozen=True, gc=False):
         return int((self.rolling or {}).get("partition") or 0)
 
     @property
-    def max_unavailable(self) -> int:
-        """Pods that an update may take away at once; a percentage rounds up, and one pod always may."""
+    def max_unavailable(self) -> int | None:
+        """Pods that an update may take away at once; a percentage rounds up, one pod always may. None: not given."""
         value = (self.rolling or {}).get("maxUnavailable")
-        return 1 if value is None else max(fenceposts.scaled(value, self.spec.replicas, round_up=True), 1)
+        return None if value is None else max(fenceposts.scaled(value, self.spec.replicas, round_up=True), 1)
 
     def retention(self, when: str) -> bool:
         """Whether claims go when the set is deleted (`whenDeleted`) or shrinks (`whenScaled`)."""

@@ -1,0 +1,1 @@
+"""Arithmetic of Jobs: sets of indexes, back-off after failures, failure and success policies. Pure, no store."""

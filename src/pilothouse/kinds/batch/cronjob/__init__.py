@@ -1,0 +1,1 @@
+"""batch/CronJob: Jobs by the clock."""

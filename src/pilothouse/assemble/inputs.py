@@ -69,29 +69,43 @@ class Inputs:
 def read_inputs(request: RehearseRequest) -> Inputs:
     """Reads all paths, the scenario given with --scenario and the files a scenario uses. Never raises for an input."""
     scenario_document, manifests = _load(request)
-    found = inventory.of(manifests)
-    findings = list(manifests.findings)
-    if scenario_document is None:
-        scenario, assumed = default.scenario(found, request.duration_s)
-    else:
-        base = os.path.dirname(scenario_document.file)
-        scenario, scenario_findings = read.parse(scenario_document, found, lambda path: _read_text(base, path))
-        findings += scenario_findings
-        assumed = []
-        if request.duration_s is not None:
-            scenario = msgspec.structs.replace(scenario, duration_s=request.duration_s)
-    out = Inputs(manifests, found, scenario, made_up=scenario_document is None, assumed=assumed, findings=findings)
-    _objects(out)
+    out = Inputs(
+        manifests,
+        inventory.Inventory(),
+        ScenarioSpec(name=""),
+        made_up=scenario_document is None,
+        findings=list(manifests.findings),
+    )
+    refused = _objects(out) + _check_writes(out)
+    out.inventory = inventory.of(_without(manifests, refused))
     _rules(out)
+    _scenario(out, request, scenario_document)
     out.alertmanager, wrong = read_config(manifests.alertmanagers, _routing(out))
     out.findings += wrong
-    if out.made_up:
-        _forget_broken_alerts(out)
     _pools(out)
     _event_files(out)
-    _check_writes(out)
     made_up.complete(out)
     return out
+
+
+def _without(manifests: Manifests, refused: list[Document]) -> Manifests:
+    """What is left to refer to: a workload that is refused or unknown runs no pods and gets no load."""
+    gone = {id(document) for document in refused}
+    objects = [d for d in manifests.objects if id(d) not in gone]
+    return Manifests(objects=objects, rule_files=manifests.rule_files)
+
+
+def _scenario(out: Inputs, request: RehearseRequest, document: Document | None) -> None:
+    """The scenario that is given, or an ordinary day made from what is usable."""
+    if document is None:
+        out.scenario, out.assumed = default.scenario(out.inventory, request.duration_s)
+        _forget_broken_alerts(out)
+        return
+    folder = os.path.dirname(document.file)
+    out.scenario, findings = read.parse(document, out.inventory, lambda path: _read_text(folder, path))
+    out.findings += findings
+    if request.duration_s is not None:
+        out.scenario = msgspec.structs.replace(out.scenario, duration_s=request.duration_s)
 
 
 def _load(request: RehearseRequest) -> tuple[Document | None, Manifests]:
@@ -152,14 +166,18 @@ def _read_text(folder: str, path: str) -> str | None:
         return None
 
 
-def _objects(out: Inputs) -> None:
-    """Sorts documents into objects of known kinds and findings; a name given twice keeps the last, as apply does."""
+def _objects(out: Inputs) -> list[Document]:
+    """Sorts documents into objects of known kinds and findings; a name given twice keeps the last, as apply does.
+    Gives the workloads of unknown kinds."""
     seen: dict[tuple[str, str, str], int] = {}
+    unknown = []
     for document in out.manifests.objects:
         kind = KINDS.of_type(document.api_version, document.kind)
         if kind is None:
             if not is_config_object(document):
                 out.findings.append(_unknown(document))
+            if document.kind in inventory.WORKLOADS:
+                unknown.append(document)
             continue
         key = (kind.name, document.namespace, document.name)
         if key in seen:
@@ -177,6 +195,7 @@ def _objects(out: Inputs) -> None:
             continue
         seen[key] = len(out.objects)
         out.objects.append(Placed(kind, document))
+    return unknown
 
 
 def _unknown(document: Document) -> Finding:
@@ -259,7 +278,7 @@ def in_order(inputs: Inputs) -> list[Object]:
     return [*namespaces, *made_up.objects(inputs), *rest]
 
 
-def _check_writes(out: Inputs) -> None:
+def _check_writes(out: Inputs) -> list[Document]:
     """Writes everything once into a scratch store: what the write path refuses becomes a finding and is left out."""
     write_path = build_core(ManualClock(), Entropy(0)).client.write_path
     for obj in made_up.objects(out):
@@ -281,6 +300,7 @@ def _check_writes(out: Inputs) -> None:
             refused.append(placed)
             out.findings.append(_refused(document, error.message, "metadata.name"))
     out.objects = [p for p in out.objects if p not in refused]
+    return [p.document for p in refused]
 
 
 def _refused(document: Document, message: str, field: str) -> Finding:

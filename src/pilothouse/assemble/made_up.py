@@ -68,7 +68,7 @@ def _bare_service(name: str, replicas: int) -> list[Object]:
         "name": "app",
         "image": f"rehearsal/{name}:v1",
         "ports": [{"containerPort": 8080}],
-        "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+        "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "4", "memory": "1Gi"}},
     }
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}

@@ -119,6 +119,8 @@ def _report(
     verdicts = aggregate.verdicts(inputs, runs) if runs.runs else []
     seeds = _seeds(request, inputs)
     outcome: Outcome = forced or overall(verdicts)
+    if outcome == "met" and any(f.severity == "error" for f in inputs.findings):
+        outcome = "undecided"  # of what was left out nothing can be said
     if verification is not None and not verification.equal:
         outcome = "not met"
     return Report(

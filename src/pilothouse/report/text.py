@@ -114,6 +114,8 @@ def _verdicts(report: Report, width: int) -> list[Line]:
     met = sum(v.outcome == "met" for v in report.verdicts)
     if report.verdicts:
         note = f"{report.outcome}: {met} of {count(len(report.verdicts), 'expectation')} met"
+        if report.outcome == "undecided" and met == len(report.verdicts):
+            note += ", but broken input was left out"
     else:
         note = "nothing was expected: add `expect:` to a scenario"
     out = _title("Verdict", note, width, STYLES[report.outcome])
@@ -296,10 +298,18 @@ def _findings(findings: list[Found], width: int) -> list[Line]:
         where = f"{place(found.at)}: " if found.at else ""
         out += _wrapped(f"  {found.severity} {found.code} {where}{found.message}", width, "    ", style)
         if found.remedy:
-            out += _wrapped(f"    → {found.remedy}", width, "      ")
+            out += _remedy(found.remedy, width)
     if len(ordered) > FINDINGS_SHOWN:
         out.append([(f"  … and {len(ordered) - FINDINGS_SHOWN} more: -o json lists all", "dim")])
     return out
+
+
+def _remedy(text: str, width: int) -> list[Line]:
+    """A sentence is wrapped; a picture (an expression with a caret under the place) is kept as it is drawn."""
+    first, *picture = text.splitlines()
+    if not picture:
+        return _wrapped(f"    → {first}", width, "      ")
+    return [[(f"    → {first}", "")], *([(f"      {line}", "")] for line in picture)]
 
 
 def _closing(report: Report, width: int) -> list[Line]:

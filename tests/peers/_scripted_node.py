@@ -2,7 +2,8 @@
 virtual time, and a script that plays the kubelet.
 
 A new pod is bound and Running after 0.15 s; `peer/ready` in its annotations says whether it waits in the namespace's
-queue (one pod Ready a second, by creation second and name) or stays unready; a deleted pod is gone after half a second.
+queue (one pod Ready a second, by creation second and name), stays unready, or is a job's (`_scripted_job`); a deleted
+pod is gone after half a second.
 """
 
 from __future__ import annotations
@@ -11,15 +12,26 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from tests.peers._scripted_job import Script
+
 from pilothouse.base.actions import Object
-from pilothouse.base.clock import VirtualClock, rfc3339
+from pilothouse.base.clock import DEFAULT_EPOCH_S, VirtualClock, rfc3339
 from pilothouse.base.entropy import Entropy
 from pilothouse.base.virtual_loop import VirtualLoop
+from pilothouse.kinds.apps.controllerrevision import kind as controllerrevision
 from pilothouse.kinds.apps.deployment import controller as deployment_controller
 from pilothouse.kinds.apps.deployment import kind as deployment
 from pilothouse.kinds.apps.replicaset import controller as replicaset_controller
 from pilothouse.kinds.apps.replicaset import kind as replicaset
+from pilothouse.kinds.apps.statefulset import controller as statefulset_controller
+from pilothouse.kinds.apps.statefulset import kind as statefulset
+from pilothouse.kinds.batch.cronjob import controller as cronjob_controller
+from pilothouse.kinds.batch.cronjob import kind as cronjob
+from pilothouse.kinds.batch.job import controller as job_controller
+from pilothouse.kinds.batch.job import kind as job
+from pilothouse.kinds.batch.job.ttl import TtlController
 from pilothouse.kinds.core.configmap import kind as configmap
+from pilothouse.kinds.core.persistentvolumeclaim import kind as persistentvolumeclaim
 from pilothouse.kinds.core.pod import kind as pod
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.events import EventRecorder
@@ -30,23 +42,45 @@ from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Change, IndexFunction, Store
 
 NAMESPACE = "peer"
-START_S, GONE_S, READY_EVERY_S = 0.15, 0.5, 1.0
+START_S, GONE_S, READY_EVERY_S, JOB_READY_S = 0.15, 0.5, 1.0, 0.3
 QUIET_S = 4.0
 NODE = "node-1"
 
 
-class Cluster:
-    """Everything of one scenario. `changes` is called with each committed change, in order."""
+KINDS = (
+    pod,
+    configmap,
+    persistentvolumeclaim,
+    deployment,
+    replicaset,
+    controllerrevision,
+    statefulset,
+    job,
+    cronjob,
+)
+CONTROLLERS = (
+    replicaset_controller,
+    deployment_controller,
+    statefulset_controller,
+    job_controller,
+    cronjob_controller,
+)
+UNFINISHED_S = 45.0
+"""A Job that is not over may be waiting for its back-off: 10 s, 20 s."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+
+class Cluster:
+    """Everything of one scenario, which begins at `epoch_s` (seconds since 1970)."""
+
+    def __init__(self, loop: VirtualLoop, epoch_s: float = DEFAULT_EPOCH_S) -> None:
         self.loop = loop
-        self.clock = VirtualClock(loop)
+        self.clock = VirtualClock(loop, epoch_s)
         indexes: dict[str, dict[str, IndexFunction]] = {}
-        for module in (deployment_controller, replicaset_controller):
+        for module in CONTROLLERS:
             for kind, functions in module.INDEXES.items():
                 indexes.setdefault(kind, {}).update(functions)
         self.store = Store(indexes)
-        kinds = Kinds([pod.KIND, configmap.KIND, deployment.KIND, replicaset.KIND])
+        kinds = Kinds([module.KIND for module in KINDS])
         self.client = Client(WritePath(self.store, kinds, self.clock, Entropy(1)))
         self.events = EventRecorder(self.clock)
         self.reconciler = Reconciler(
@@ -56,6 +90,10 @@ class Cluster:
             [
                 replicaset_controller.ReplicaSetController(self.client),
                 deployment_controller.DeploymentController(self.client),
+                statefulset_controller.StatefulSetController(self.client),
+                job_controller.JobController(self.client),
+                TtlController(),
+                cronjob_controller.CronJobController(),
             ],
         )
         self.garbage = GarbageCollector(self.client)
@@ -63,6 +101,7 @@ class Cluster:
         self._pods = self.client.watch("Pod")
         self._queue: list[tuple[str, str]] = []
         self._last_ready_s = -READY_EVERY_S
+        self._script = Script()
         self._queue_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -78,6 +117,13 @@ class Cluster:
                 spec = stored.object["spec"]
                 deadline_s = spec.get("progressDeadlineSeconds", 0)
                 quiet_s = max(quiet_s, QUIET_S + spec.get("minReadySeconds", 0), QUIET_S + deadline_s % 600)
+            for stored in self.client.list("apps/StatefulSet"):
+                quiet_s = max(quiet_s, QUIET_S + stored.object["spec"].get("minReadySeconds", 0))
+            for stored in self.client.list("batch/Job"):
+                spec, status = stored.object["spec"], stored.object.get("status") or {}
+                over = {c["type"] for c in status.get("conditions") or ()} & {"Complete", "Failed"}
+                still_s = spec.get("ttlSecondsAfterFinished", 0) if over else UNFINISHED_S
+                quiet_s = max(quiet_s, QUIET_S + still_s)
             await asyncio.sleep(quiet_s)
             if self.store.revision == revision:
                 return
@@ -118,6 +164,26 @@ class Cluster:
         if annotations.get("peer/ready", "queue") == "queue":
             self._queue.append((stored.object["metadata"]["creationTimestamp"], name))
             self._serve_queue()
+        elif annotations.get("peer/ready") == "job":
+            await self._run_job(name, stored.object)
+
+    async def _run_job(self, name: str, made: Object) -> None:
+        """A job's pod: Ready after a moment, then working, then ended as its script says."""
+        uid = made["metadata"]["uid"]
+        await asyncio.sleep(JOB_READY_S)
+        if self._there(name, uid):
+            await self._write_ready(name, ready=True)
+        duration_s = self._script.duration_s(made)
+        if duration_s is None:
+            return
+        await asyncio.sleep(duration_s)
+        if self._there(name, uid):
+            await self.client.patch("Pod", NAMESPACE, name, self._script.ended(made, self.clock.time()), "status")
+
+    def _there(self, name: str, uid: str) -> bool:
+        stored = self.client.get("Pod", NAMESPACE, name)
+        metadata = {} if stored is None else stored.object["metadata"]
+        return metadata.get("uid") == uid and "deletionTimestamp" not in metadata
 
     async def _write_ready(self, name: str, *, ready: bool) -> None:
         now = rfc3339(self.clock.time())
@@ -169,10 +235,13 @@ class Cluster:
             found.append({**reference, "uid": owner.object["metadata"]["uid"]} if owner else reference)
         return {**obj, "metadata": {**obj["metadata"], "ownerReferences": found}}
 
-    async def patch(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
+    async def patch(self, kind: str, name: str, patch: Mapping[str, Any], subresource: str = "") -> None:
         """A strategic merge patch of the fields that the scenarios patch: containers merge by name."""
         stored = self.client.get(kind, NAMESPACE, name)
         assert stored is not None
+        if subresource:
+            await self.client.patch(kind, NAMESPACE, name, patch, subresource)
+            return
         await self.client.patch(kind, NAMESPACE, name, _merged(stored.object, self._with_real_owners(patch)))
 
     async def delete(self, kind: str, name: str, propagation: str) -> None:

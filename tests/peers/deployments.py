@@ -2,8 +2,7 @@
 
 Each scenario's actions run against the real write path and controllers (`_scripted_node`); what happened between two
 actions is compared with what was recorded. Where a step holds what a scale-down chose from, the choice itself is
-compared too.
-Kinds without a controller here fail by name.
+compared too. StatefulSets, Jobs and CronJobs are in `_workloads`, the tables of cron schedules in `_cron_tables`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.peers import _cron_tables, _workloads
 from tests.peers._scripted_node import QUIET_S, Cluster
 
 from pilothouse.base import virtual_loop
@@ -41,10 +41,13 @@ Step = dict[str, Any]
 def run(folder: Path) -> Iterable[tuple[str, str | None]]:
     for file in sorted(folder.rglob("*.json")):
         name = file.relative_to(folder).with_suffix("").as_posix()
-        if file.parent != folder and file.parent.name in SERVED:
-            yield name, _scenario(json.loads(file.read_text()))
+        data = json.loads(file.read_text())
+        if file.parent == folder:
+            yield from ((f"{name}/{case}", failure) for case, failure in _cron_tables.cases(data))
+        elif file.parent.name in SERVED:
+            yield name, _scenario(data)
         else:
-            yield name, f"kind not served yet: {file.parent.name if file.parent != folder else 'cronjobs'}"
+            yield name, _workloads.scenario(data)
 
 
 def _scenario(data: Mapping[str, Any]) -> str | None:

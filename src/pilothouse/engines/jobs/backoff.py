@@ -29,6 +29,6 @@ class Streak:
         """Seconds until the next pod may be made; 0: now."""
         if self.failures == 0:
             return 0.0
-        # Beyond 2 ** 6 times the first wait the longest one holds anyway.
-        delay_s = min(FIRST_S * 2 ** min(self.failures - 1, 30), LONGEST_S)
+        # Beyond 2^6 times the first wait the longest one holds anyway.
+        delay_s = min(FIRST_S * float(1 << min(self.failures - 1, 30)), LONGEST_S)
         return max(delay_s - (now_s - self.last_s), 0.0)

@@ -138,11 +138,8 @@ def _success_policy_causes(spec: Mapping[str, Any], field: str) -> list[Cause]:
     if spec.get("completionMode") != "Indexed":
         causes.append(wording.invalid(field, dict(policy), "requires indexed completion mode"))
     if not rules:
-        causes.append(
-            wording.required(
-                f"{field}.rules", "at least one rules must be specified when the successPolicy is specified"
-            )
-        )
+        text = "at least one rules must be specified when the successPolicy is specified"
+        causes.append(wording.required(f"{field}.rules", text))
     if len(rules) > _RULES_MAX:
         causes.append(wording.too_many(f"{field}.rules", len(rules), _RULES_MAX))
     for index, rule in enumerate(rules):

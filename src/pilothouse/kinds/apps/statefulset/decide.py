@@ -2,8 +2,8 @@
 
 Pods are looked at by ordinal: first those that should be there are made or waited for, then those that should not are
 deleted from the highest down, last the outdated ones are deleted so that the next passes make them anew.
-Source: `stateful_set_control.go`, Kubernetes 1.36; a given maxUnavailable is honoured (upstream: behind a gate), without
-one an update goes pod by pod. Called by `controller.py`.
+Source: `stateful_set_control.go`, Kubernetes 1.36; a given maxUnavailable is honoured (upstream: behind a gate),
+without one an update goes pod by pod. Called by `controller.py`.
 """
 
 from __future__ import annotations

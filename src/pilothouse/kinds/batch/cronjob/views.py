@@ -62,8 +62,8 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was read for one decision. jobs: those whose controller the CronJob is. job_named: the Job of a name, whoever
-    owns it. failure: why the last performance stopped, "" when it did not."""
+    """What was read for one decision. jobs: those whose controller the CronJob is. job_named: the Job of a name,
+    whoever owns it. failure: why the last performance stopped, "" when it did not."""
 
     jobs: Sequence[Child] = ()
     job_named: Callable[[str], Object | None] = lambda _name: None

@@ -78,7 +78,7 @@ class JobController:
     def _keys_of_pod(self, change: Change) -> Iterable[Key]:
         keys = dict.fromkeys(_owner_of(change))
         if change.new is not None:
-            if change.old is not None and keys and not _matters(change):
+            if keys and not _matters(change):
                 return ()
             for tracked in _tracking_keys(change.new.object) if not keys else ():
                 namespace, _, name = tracked.partition("/")
@@ -166,11 +166,12 @@ class JobController:
 
 
 def _matters(change: Change) -> bool:
-    assert change.old is not None and change.new is not None
+    if change.old is None or change.new is None:
+        return True
     before, after = change.old.object["metadata"], change.new.object["metadata"]
-    return before.get("finalizers") != after.get("finalizers") or differs(
-        change.old.view(PodView), change.new.view(PodView)
-    )
+    if before.get("finalizers") != after.get("finalizers"):
+        return True
+    return differs(change.old.view(PodView), change.new.view(PodView))
 
 
 def _refusal(failure: Exception | None) -> str:

@@ -26,6 +26,8 @@ from pilothouse.kinds.batch.job.views import FINALIZER, KIND_NAME, MANAGER, JobP
 
 __all__ = ["KIND_NAME", "JobView", "Observed", "decide"]
 
+_SHOWN_EMPTY = ("ready", "terminating", "failedIndexes")
+"""What a status says even when it is 0 or empty."""
 UNCOUNTED_MAX = 500
 """Pods that one pass may note as uncounted: keeps the status small."""
 
@@ -161,7 +163,7 @@ class _Pass:
     def _restarted_too_often(self) -> bool:
         if self.job.spec.template["spec"].get("restartPolicy") != "OnFailure":
             return False
-        restarts = sum(
+        restarts: int = sum(
             container.get("restartCount", 0)
             for pod in self.members
             if pod.view.status.phase in ("Running", "Pending")
@@ -368,11 +370,7 @@ class _Pass:
 
     def _flush(self) -> None:
         """Writes the status as it is now, when that differs from what was written last."""
-        shown = {
-            key: value
-            for key, value in self.status.items()
-            if value or key in ("ready", "terminating", "failedIndexes")
-        }
+        shown = {key: value for key, value in self.status.items() if value or key in _SHOWN_EMPTY}
         shown["uncountedTerminatedPods"] = {key: list(value) for key, value in self.uncounted.items() if value}
         changed = difference(self.stored, shown)
         if changed:

@@ -28,6 +28,9 @@ _SPECIAL = {
 _FREE_FORM = (f"{_META}FieldsV1", "io.k8s.apimachinery.pkg.runtime.RawExtension")
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class Schema:
     """The shape of one kind. `custom`: constraints come from the schema itself; built-in kinds bring their own
     rules."""
@@ -36,14 +39,27 @@ class Schema:
         self.root = root
         self.custom = custom
 
-    def fit(self, obj: Mapping[str, Any], found: Findings) -> dict[str, Any]:
-        """The object pruned and filled, its metadata too; the same object when it fits already."""
+    def fit(
+        self, obj: Mapping[str, Any], found: Findings, stored: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The object pruned and filled, its metadata too; the same object when it fits already.
+
+        stored: the version before, which fits: fields, and entries of lists, that are its very own are not walked.
+        """
         fields = self.root.fields
         out: dict[str, Any] | None = None
+        # A custom schema may have changed since the object was stored.
+        before = stored if stored is not None and self.custom is None else _NOTHING
         for name, value in obj.items():
             if name in ("apiVersion", "kind"):
                 continue
-            fitted = self.fit_field(name, value, found)
+            known = before.get(name)
+            if known is not None and known is value:
+                continue
+            if value.__class__ is list and known.__class__ is list:
+                fitted = self._fit_list(name, value, known, found)
+            else:
+                fitted = self.fit_field(name, value, found)
             if fitted is not value or value is None:
                 out = dict(obj) if out is None else out
                 if fitted is None:
@@ -65,6 +81,13 @@ class Schema:
             return None
         fitted = node.fit(value, (name,), found, name not in ("metadata", "status"))
         return None if not fitted and name in fields.droppable and fitted.__class__ in (dict, list) else fitted
+
+    def _fit_list(self, name: str, value: list[Any], known: list[Any], found: Findings) -> Any:
+        """A top-level list of which some entries are stored ones."""
+        node = self.root.fields.nodes.get(name)
+        if not value or not isinstance(node, structure.Array):
+            return self.fit_field(name, value, found)
+        return node.fit_changed(value, known, (name,), found)
 
     def fit_status(self, status: Any, stored: Any, found: Findings) -> Any:
         """A new status fitted; its parts that are the stored status's own parts are known to fit and are not walked

@@ -173,11 +173,18 @@ class Disturbance:
     exit_code: int = 1
 
 
+_UNDISTURBED = Disturbance()
+
+
 class ActiveFaults:
     """The faults in force. `generation` grows with every start and stop."""
 
     def __init__(self) -> None:
         self._active: dict[int, Fault] = {}
+        # Those that change what pods are, and gaps: others (a kill repeated for each of 1,000 services) are only
+        # remembered.
+        self._disturbing: dict[int, Fault] = {}
+        self._gaps: dict[int, MetricsGap] = {}
         self._next = 1
         self.generation = 0
         assert {f.type for f in FAULTS} == set(get_args(Fault))
@@ -186,12 +193,18 @@ class ActiveFaults:
         """Gives the number by which the fault is stopped."""
         number, self._next = self._next, self._next + 1
         self._active[number] = fault
+        if isinstance(fault, BadVersion | MemoryLeak | DependencySlow | PodCrashLoop):
+            self._disturbing[number] = fault
+        elif isinstance(fault, MetricsGap):
+            self._gaps[number] = fault
         self.generation += 1
         return number
 
     def stop(self, number: int) -> Fault | None:
         """The fault that ended; None when it was not in force."""
         self.generation += 1
+        self._disturbing.pop(number, None)
+        self._gaps.pop(number, None)
         return self._active.pop(number, None)
 
     def __contains__(self, number: int) -> bool:
@@ -200,10 +213,12 @@ class ActiveFaults:
 
     def on(self, service: str, image: str) -> Disturbance:
         """Everything in force on pods of this service and image, taken together."""
+        if not self._disturbing:
+            return _UNDISTURBED
         error_rate: float | None = None
         factor, delay_s, leak = 1.0, 0.0, 0.0
         never_ready, crash_after_s, exit_code = False, None, 1
-        for fault in self._active.values():
+        for fault in self._disturbing.values():
             match fault:
                 case BadVersion() if image_matches(fault.image, image):
                     if fault.error_rate is not None:
@@ -230,10 +245,7 @@ class ActiveFaults:
         return self._gap("resource", service)
 
     def _gap(self, of: str, service: str) -> bool:
-        return any(
-            isinstance(f, MetricsGap) and f.of in (of, "all") and f.service in ("", service)
-            for f in self._active.values()
-        )
+        return any(f.of in (of, "all") and f.service in ("", service) for f in self._gaps.values())
 
     @staticmethod
     def _crashes(fault: PodCrashLoop, service: str, image: str) -> bool:

@@ -85,6 +85,7 @@ class Kubelet:
         self.workloads: dict[int, tuple[str, str, str]] = {}
         """Service index to the (kind, namespace, name) of the workload that its newest pod belongs to."""
         self._by_slot: dict[int, PodRun] = {}
+        self._by_service: dict[int, dict[str, PodRun]] = {}
         self._images: dict[str, dict[str, None]] = {}
         self._lost_nodes: dict[str, None] = {}
         self._dirty: dict[str, PodRun] = {}
@@ -204,6 +205,7 @@ class Kubelet:
         run = PodRun(pod, metadata["uid"], node, slot, service, now_s, self._clock.time())
         run.read_probes()
         self.runs[run.uid] = self._by_slot[slot] = run
+        self._by_service.setdefault(service, {})[run.uid] = run
         if node in self._lost_nodes:
             run.lost = True
             return run
@@ -218,6 +220,7 @@ class Kubelet:
         run.cancel()
         self._dirty.pop(run.uid, None)
         del self._by_slot[run.slot]
+        del self._by_service[run.service][run.uid]
         self._pods.remove(run.slot, self._clock.time())
         self._addresses.release(self._addresses.pod_ip(run.namespace, run.name, run.node))
 
@@ -514,7 +517,8 @@ class Kubelet:
 
     def runs_of(self, service: int) -> list[PodRun]:
         """The running pods of a service, oldest first."""
-        return [r for r in self.runs.values() if r.service == service and r.state == RUNNING and not r.terminating]
+        runs = self._by_service.get(service, {}).values()
+        return [r for r in runs if r.state == RUNNING and not r.terminating]
 
 
 def _pre_stop_s(container: dict[str, object]) -> float:

@@ -6,15 +6,25 @@ of the pod's workload. Reads the client; keeps answers per owner, because pods o
 
 from __future__ import annotations
 
+from collections.abc import ItemsView
+from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.base import quantity, selectors
+from pilothouse.base import quantity
 from pilothouse.base.actions import Object
 from pilothouse.machinery.client import Client
 from pilothouse.worlds.rehearsal.pods import Group
 from pilothouse.worlds.rehearsal.service import Service
 
 _REPLICA_SET = "apps/ReplicaSet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """by_label: (name, value) to (service index, the whole selector); by_name: workload to service index."""
+
+    by_label: dict[tuple[str, str], list[tuple[int, ItemsView[str, str]]]]
+    by_name: dict[str, int]
 
 
 class Matching:
@@ -24,9 +34,11 @@ class Matching:
         self._client = client
         self._services = services
         self._known: dict[tuple[str, str], int] = {}
+        self._ways: dict[str, _Ways] = {}
 
     def forget(self) -> None:
         self._known.clear()
+        self._ways.clear()
 
     def service_of(self, pod: Object) -> int:
         """The index of the pod's modelled service; -1 when nothing is modelled about it."""
@@ -48,17 +60,28 @@ class Matching:
         metadata = pod["metadata"]
         namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}
         workload = self._workload(namespace, owner)[1] if owner else metadata["name"]
+        ways = self._ways.get(namespace)
+        if ways is None:
+            ways = self._ways[namespace] = self._ways_in(namespace)
+        found = [ways.by_name[workload]] if workload in ways.by_name else []
+        for pair in labels.items():
+            found += [i for i, wanted in ways.by_label.get(pair, ()) if wanted <= labels.items()]
+        return min(found, default=-1)
+
+    def _ways_in(self, namespace: str) -> _Ways:
+        """How the modelled services find pods of this namespace; the first in the list wins."""
+        ways = _Ways({}, {})
         for index, service in enumerate(self._services):
             if service.namespace and service.namespace != namespace:
                 continue
             stored = self._client.get("Service", namespace, service.name)
-            if stored is not None:
-                selector = (stored.object.get("spec") or {}).get("selector")
-                if selectors.from_labels(selector).matches(labels):
-                    return index
-            elif service.name == workload:
-                return index
-        return -1
+            if stored is None:
+                ways.by_name.setdefault(service.name, index)
+                continue
+            selector = (stored.object.get("spec") or {}).get("selector")
+            if selector:
+                ways.by_label.setdefault(min(selector.items()), []).append((index, selector.items()))
+        return ways
 
     def _workload(self, namespace: str, owner: Any) -> tuple[str, str]:
         group = owner.get("apiVersion", "").rpartition("/")[0]

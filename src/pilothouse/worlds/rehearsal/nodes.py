@@ -73,6 +73,7 @@ class Nodes:
         self.machines: dict[str, Machine] = {}
         self.desired: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
+        self._in_zone: dict[tuple[str, str], int] = {}
         self._index: dict[str, int] = {}
         self._counted = False
         self._ready = 0
@@ -145,7 +146,7 @@ class Nodes:
         machine = self.machines[name]
         self.cost(self._clock.time())
         self.desired[machine.group] = max(0, self.desired[machine.group] - 1)
-        del self.machines[name]
+        self._drop(name)
         self._counted = False
         await self._delete_node(name)
 
@@ -235,7 +236,7 @@ class Nodes:
                     self._events.record(pod, "Normal", "TaintManagerEviction", message, "taint-eviction-controller")
                     await self._delete_pod(pod, None)
         self.cost(self._clock.time())
-        self.machines.pop(name, None)
+        self._drop(name)
         self._counted = False
         await self._delete_node(name)
 
@@ -266,13 +267,19 @@ class Nodes:
         number = self._numbers[group] = self._numbers.get(group, 0) + 1
         machine = Machine(f"{group}-{number}", group, self._next_zone(group), self._clock.time())
         self.machines[machine.name] = machine
+        self._in_zone[group, machine.zone] = self._in_zone.get((group, machine.zone), 0) + 1
         self._counted = False
         return machine
 
     def _next_zone(self, group: str) -> str:
         """The group's zone with fewest machines, in the order in which they are written."""
         zones = self.groups[group].zones
-        return min(zones, key=lambda z: sum(1 for m in self.machines.values() if m.group == group and m.zone == z))
+        return min(zones, key=lambda zone: self._in_zone.get((group, zone), 0))
+
+    def _drop(self, name: str) -> None:
+        machine = self.machines.pop(name, None)
+        if machine is not None:
+            self._in_zone[machine.group, machine.zone] -= 1
 
     async def _boot(self, machine: Machine, delay_s: float) -> None:
         await asyncio.sleep(delay_s)

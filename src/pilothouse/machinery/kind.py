@@ -38,6 +38,16 @@ class Custom:
         return openapi.custom_resource(f"crds/{self.document}", self.version)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A schema made while running: the one of a CustomResourceDefinition that somebody created."""
+
+    schema: openapi.Schema
+
+    def load(self) -> openapi.Schema:
+        return self.schema
+
+
 @dataclass(frozen=True, slots=True)
 class Inline:
     """A schema of our own, written as an openAPIV3Schema next to its kind."""
@@ -54,7 +64,7 @@ def _inline_schema(source: Callable[[], Mapping[str, Any]]) -> openapi.Schema:
     return openapi.custom_schema(source())
 
 
-SchemaSource = Component | Custom | Inline
+SchemaSource = Component | Custom | Inline | Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,8 @@ class Strategy:
     allocate: (new, old or None, all stored objects of the kind) -> new, for values that must be unique in the
         cluster, such as a clusterIP.
     unconditional: an update without resourceVersion is fine (custom resources refuse a replace without one).
+    parts: further subresources that write a part of the object: name -> (sent, stored) -> (new object, causes), e.g. a
+        namespace's `finalize`.
     """
 
     status: bool = True
@@ -110,6 +122,7 @@ class Strategy:
     allocate: Callable[[Object, Object | None, Callable[[], Iterable[Object]]], Object] | None = None
     create_on_replace: bool = False
     unconditional: bool = True
+    parts: Mapping[str, Callable[[Object, Object], tuple[Object, list[Cause]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,18 @@ class Kinds:
                 raise ValueError(f"kind {kind.name} is listed twice")
             self._by_name[kind.name] = kind
         self._by_type = {(kind.api_version, kind.kind): kind for kind in self._by_name.values()}
+
+    def add(self, kind: Kind) -> None:
+        """Take in a kind that was defined while running, in place of one of the same name."""
+        self.remove(kind.name)
+        self._by_name[kind.name] = kind
+        self._by_type[(kind.api_version, kind.kind)] = kind
+
+    def remove(self, name: str) -> None:
+        """Forget a kind, if it is known."""
+        kind = self._by_name.pop(name, None)
+        if kind is not None:
+            self._by_type.pop((kind.api_version, kind.kind), None)
 
     def __getitem__(self, name: str) -> Kind:
         return self._by_name[name]

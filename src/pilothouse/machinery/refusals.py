@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilothouse.base.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
+from pilothouse.base.errors import AlreadyExists, ApiError, BadRequest, Cause, Conflict, Invalid, NotFound
 from pilothouse.engines.schema import wording
 from pilothouse.machinery.kind import Kind
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+class Undecodable(BadRequest):
+    """A body that is not of the kind; `why` in encoding/json's words."""
+
+    def __init__(self, kind: Kind, why: str) -> None:
+        super().__init__(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+        self.why = why
+
+
+class Unprocessable(ApiError):
+    """A JSON patch that does not apply: upstream says no more than this."""
+
+    code, reason = 422, "Invalid"
+    empty_details = True
+    """Upstream writes `details: {}`."""
+
+    def __init__(self) -> None:
+        super().__init__("the server rejected our request due to an error in our request")
+
+
+class PlainInternal(ApiError):
+    """500 without a reason: an upstream error that carries no Status."""
+
+    code, reason = 500, ""
 
 
 def _details(kind: Kind, name: str) -> dict[str, Any]:
@@ -18,6 +43,13 @@ def _details(kind: Kind, name: str) -> dict[str, Any]:
 
 def not_found(kind: Kind, name: str) -> NotFound:
     return NotFound(f'{kind.resource} "{name}" not found', details=_details(kind, name))
+
+
+def resource_not_found(group: str, plural: str, name: str) -> NotFound:
+    """NotFound in the words of a served resource, whose group may differ from the stored kind's."""
+    qualified = f"{plural}.{group}" if group else plural
+    details = {"name": name, "group": group, "kind": plural} if group else {"name": name, "kind": plural}
+    return NotFound(f'{qualified} "{name}" not found', details=details)
 
 
 def already_exists(kind: Kind, name: str) -> AlreadyExists:
@@ -32,8 +64,18 @@ def invalid(kind: Kind, name: str, causes: list[Cause]) -> Invalid:
     return Invalid(kind.kind, name, causes, group=kind.group)
 
 
-def undecodable(kind: Kind, why: str) -> BadRequest:
-    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+def undecodable(kind: Kind, why: str) -> Undecodable:
+    return Undecodable(kind, why)
+
+
+def uid_of_nothing(uid: str) -> str:
+    """Why an apply that names a uid cannot create."""
+    return f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+
+
+def bad_patch(shown: str, why: str) -> Invalid:
+    """A patch whose result cannot be decoded; `shown` as the message quotes it."""
+    return Invalid("", "", [wording.invalid("patch", shown, why)])
 
 
 def bad_scale(kind: Kind, name: str, replicas: Any) -> Invalid:

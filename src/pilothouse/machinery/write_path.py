@@ -21,10 +21,15 @@ from pilothouse.base.errors import BadRequest, Cause, Invalid
 from pilothouse.engines.apply.merge_patch import apply_merge_patch
 from pilothouse.engines.schema import wording
 from pilothouse.engines.schema.structure import Findings
-from pilothouse.machinery import admission, deletion, object_meta, refusals
+from pilothouse.machinery import admission, applying, deletion, object_meta, refusals
 from pilothouse.machinery.identities import Identities
 from pilothouse.machinery.kind import Kind, Kinds
 from pilothouse.store.memory import Store, Stored
+
+Finish = applying.Finish
+
+CONTROLLER_MANAGER = "kube-controller-manager"
+"""The field manager of writers who name none: our own controllers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +42,43 @@ class Inspection:
 
 
 class WritePath:
-    """Writes objects of `kinds` into `store`. `hooks` run in the given order on every create and update."""
+    """Writes objects of `kinds` into `store`. `hooks` run in the given order on every create and update.
+
+    managed_fields: keep `metadata.managedFields` on every write; worlds that nobody applies to leave it off. A write's
+    `finish` tells who writes; it is called once defaults are filled, before admission changes anything.
+    """
 
     def __init__(
-        self, store: Store, kinds: Kinds, clock: Clock, entropy: Entropy, hooks: Sequence[admission.Hook] = ()
+        self,
+        store: Store,
+        kinds: Kinds,
+        clock: Clock,
+        entropy: Entropy,
+        hooks: Sequence[admission.Hook] = (),
+        *,
+        managed_fields: bool = False,
     ) -> None:
         self.store = store
         self.kinds = kinds
         self._clock = clock
         self._identities = Identities(entropy)
         self._hooks = tuple(hooks)
+        self._managed_fields = managed_fields
         self._second = -1
         self._second_text = ""
 
     # Create
 
-    def create(self, kind_name: str, obj: Object, *, dry_run: bool = False) -> Object:
+    def create(
+        self, kind_name: str, obj: Object, *, dry_run: bool = False, manager: str = "", finish: Finish | None = None
+    ) -> Object:
         """Store a new object and give it as stored; namespaced objects without a namespace go to "default".
 
+        manager: who owns its fields from now on; or `finish`, which works that out.
         Raises BadRequest, ForbiddenWrite, Invalid, AlreadyExists.
         """
         kind = self._kind(kind_name)
-        body, causes = self._new_body(kind, obj)
+        body, causes = self._new_body(kind, obj, finish or self._finish(manager))
         if causes:
             raise refusals.invalid(kind, body["metadata"].get("name", ""), causes)
         metadata = body["metadata"]
@@ -68,14 +88,18 @@ class WritePath:
             body = kind.strategy.allocate(body, None, self._all_of(kind))
         return body if dry_run else self.store.put(kind.name, body).object
 
-    def _new_body(self, kind: Kind, obj: Object) -> tuple[Object, list[Cause]]:
+    def _finish(self, manager: str) -> Finish | None:
+        """How an ordinary write by this manager keeps managedFields; None when this path keeps none."""
+        return applying.finish(manager or CONTROLLER_MANAGER, self.now()) if self._managed_fields else None
+
+    def _new_body(self, kind: Kind, obj: Object, finish: Finish | None = None) -> tuple[Object, list[Cause]]:
         found = Findings()
         if obj.__class__ is not dict:
             obj = self._as_object(kind, obj)
         body: Object = self._fitted(kind, self._without_status(kind, obj), found)
         metadata = self._new_metadata(kind, body.get("metadata") or {})
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
-        body = self._ruled(kind, body, None)
+        body = self._ruled(kind, body, None, finish)
         causes = object_meta.causes_on_create(body["metadata"], kind)
         return body, causes + self._causes(kind, body, None, found)
 
@@ -108,74 +132,187 @@ class WritePath:
 
     # Update
 
-    def replace(self, kind_name: str, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
+    def replace(
+        self,
+        kind_name: str,
+        obj: Object,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: str = "",
+        finish: Finish | None = None,
+    ) -> Object:
         """Put the whole object in place of the stored one; with subresource "status" only its status.
 
         A resourceVersion or uid in the metadata must be the stored one. Raises NotFound, Conflict, Invalid, BadRequest.
         """
         kind = self._kind(kind_name)
+        finish = finish or self._finish(manager)
         metadata = self._metadata(kind, obj)
         namespace = (metadata.get("namespace") or "default") if kind.namespaced else ""
         old = self.store.get(kind.name, namespace, metadata.get("name", ""))
         if old is None:
             if kind.strategy.create_on_replace and not subresource:
-                return self.create(kind_name, obj, dry_run=dry_run)
+                return self.create(kind_name, obj, dry_run=dry_run, finish=finish)
             raise refusals.not_found(kind, metadata.get("name", ""))
         if not metadata.get("resourceVersion") and not kind.strategy.unconditional:
             cause = wording.invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise Invalid(kind.resource, metadata["name"], [cause])
         self._same_version(kind, old, metadata)
         if subresource == "status":
-            return self._put_status(kind, old, obj.get("status") or {}, dry_run, metadata)
+            return self._put_status(kind, old, obj.get("status") or {}, dry_run, metadata, finish)
+        if subresource in kind.strategy.parts:
+            return self._put_part(kind, old, obj, subresource, dry_run, finish)
         if subresource:
-            return self.patch(kind_name, namespace, metadata["name"], obj, subresource=subresource, dry_run=dry_run)
-        return self._update(kind, old, obj, dry_run)
+            return self.patch(
+                kind_name, namespace, metadata["name"], obj, subresource=subresource, dry_run=dry_run, finish=finish
+            )
+        return self._update(kind, old, obj, dry_run, finish)
 
     def patch(
         self,
         kind_name: str,
         namespace: str,
         name: str,
-        patch: Mapping[str, Any],
+        patch: Any,
         *,
+        patch_type: str = applying.MERGE,
         subresource: str = "",
         resource_version: str = "",
         dry_run: bool = False,
+        manager: str = "",
+        finish: Finish | None = None,
     ) -> Object:
-        """Apply a JSON merge patch. subresource: "" (all but status), "status", "scale" (spec.replicas) or "binding".
+        """Apply a patch. subresource: "" (all but status), "status", "scale" (spec.replicas) or "binding".
 
-        Nothing is written when nothing differs. Raises NotFound, Conflict, Invalid, BadRequest.
+        patch_type: "merge" (RFC 7386), "strategic", or "json" (RFC 6902, a list of operations). Nothing is written when
+        nothing differs. Raises NotFound, Conflict, Invalid, BadRequest, and a 422 or 500 where upstream answers so.
         """
         kind = self._kind(kind_name)
         old = self._existing(kind, namespace, name)
         if resource_version and resource_version != old.object["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind, name)
+        finish = finish or self._finish(manager)
+        if patch_type != applying.MERGE:
+            return self._patch_whole(kind, old, patch, patch_type, subresource, dry_run, finish)
         metadata = self._metadata(kind, patch) if patch.__class__ is not dict or "metadata" in patch else {}
         if metadata:
             self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
         if subresource == "status":
             status = apply_merge_patch(old.object.get("status") or {}, patch.get("status") or {})
             asked = apply_merge_patch(old.object["metadata"], patch["metadata"]) if metadata else None
-            return self._put_status(kind, old, status, dry_run, asked)
+            return self._put_status(kind, old, status, dry_run, asked, finish)
         if subresource == "scale":
-            return self._scale(kind, old, patch, dry_run)
+            return self._scale(kind, old, patch, dry_run, finish)
         if subresource == "binding":
             return self._bind(kind, old, patch, dry_run)
         if subresource:
             raise refusals.not_found(kind, f"{name}/{subresource}")
-        return self._update(kind, old, apply_merge_patch(old.object, patch), dry_run)
+        return self._update(kind, old, apply_merge_patch(old.object, patch), dry_run, finish)
+
+    def _patch_whole(
+        self,
+        kind: Kind,
+        old: Stored,
+        patch: Any,
+        patch_type: str,
+        subresource: str,
+        dry_run: bool,
+        finish: Finish | None,
+    ) -> Object:
+        """A patch that needs the whole object to find its places; a refusal then shows what it led to."""
+        before = old.object
+        if subresource == "scale":
+            shown = {"spec": {"replicas": (before.get("spec") or {}).get("replicas", 0)}}
+            return self._scale(kind, old, applying.scale_patched(shown, patch, patch_type), dry_run, finish)
+        new = applying.patched(kind, before, patch, patch_type)
+        if new is before:
+            return before
+        try:
+            metadata = self._metadata(kind, new)
+            self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
+            if subresource == "status":
+                return self._put_status(kind, old, new.get("status") or {}, dry_run, metadata, finish)
+            if subresource:
+                raise refusals.not_found(kind, f"{before['metadata']['name']}/{subresource}")
+            return self._update(kind, old, new, dry_run, finish)
+        except refusals.Undecodable as error:
+            shown_text = applying.patch_text(before, new, patch, patch_type)
+            raise refusals.bad_patch(shown_text, error.why) from None
+
+    def apply(
+        self,
+        kind_name: str,
+        namespace: str,
+        name: str,
+        manifest: Any,
+        *,
+        manager: str,
+        force: bool = False,
+        dry_run: bool = False,
+        subresource: str = "",
+    ) -> Object:
+        """Server-side apply: lay the manifest over the stored object in the manager's name; create it when absent.
+
+        The stored object itself comes back when neither it nor its owners change. Raises Conflict with a cause for each
+        field that others own (unless `force`), BadRequest, Invalid, and a 500 when the manifest does not fit the
+        schema.
+        """
+        kind = self._kind(kind_name)
+        namespace = namespace if kind.namespaced else ""
+        config = applying.demand_config(kind, namespace, name, manifest, manager, subresource)
+        old = self.store.get(kind.name, namespace, name)
+        if old is None:
+            if subresource:
+                raise refusals.not_found(kind, name)
+            return self._apply_new(kind, namespace, name, config, manager, dry_run)
+        who = applying.writer(kind, manager, self.now(), subresource)
+        if subresource == "scale":
+            replicas, entries = applying.scale_applied(kind, old.object, config, who, force)
+            return self._scale(kind, old, {"spec": {"replicas": replicas}}, dry_run, applying.finish_with(entries))
+        new, entries = applying.applied(kind, old.object, config, who, force=force)
+        metadata = new["metadata"]
+        self._same_version(kind, old, metadata)
+        if new is old.object:
+            return self._commit(kind, old, applying.with_entries(new, entries), dry_run)
+        finish = applying.finish_with(entries)
+        if subresource == "status":
+            return self._put_status(kind, old, new.get("status") or {}, dry_run, metadata, finish)
+        if subresource:
+            raise refusals.not_found(kind, f"{name}/{subresource}")
+        return self._update(kind, old, new, dry_run, finish)
+
+    def _apply_new(self, kind: Kind, namespace: str, name: str, config: Object, manager: str, dry_run: bool) -> Object:
+        new, entries = applying.applied(kind, {}, config, applying.writer(kind, manager, self.now()))
+        metadata = new.get("metadata") or {}
+        if not metadata.get("name"):
+            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+        if metadata.get("uid"):
+            raise refusals.conflict(kind, name, refusals.uid_of_nothing(metadata["uid"]))
+        placed = {**metadata, "namespace": namespace} if kind.namespaced else metadata
+        made = {**new, "metadata": placed}
+        return self.create(kind.name, made, dry_run=dry_run, finish=applying.finish_with(entries))
 
     def put_status(self, kind_name: str, namespace: str, name: str, status: Mapping[str, Any]) -> Object:
         """Replace the status as a whole; nothing is written when it equals the stored one."""
         kind = self._kind(kind_name)
-        return self._put_status(kind, self._existing(kind, namespace, name), status, False)
+        old = self._existing(kind, namespace, name)
+        return self._put_status(kind, old, status, False, None, self._finish(""))
 
-    def _update(self, kind: Kind, old: Stored, proposed: Object, dry_run: bool) -> Object:
+    def _update(
+        self,
+        kind: Kind,
+        old: Stored,
+        proposed: Object,
+        dry_run: bool,
+        finish: Finish | None = None,
+        subresource: str = "",
+    ) -> Object:
         before = old.object
         if proposed is before:
             return before
         found = Findings()
-        body: dict[str, Any] = self._fitted(kind, self._without_status(kind, proposed), found)
+        body: dict[str, Any] = self._fitted(kind, self._without_status(kind, proposed), found, before)
         if kind.strategy.status:
             body.pop("status", None)
             if "status" in before:
@@ -183,7 +320,7 @@ class WritePath:
         body["apiVersion"], body["kind"] = kind.api_version, kind.kind
         metadata, causes = object_meta.on_update(body.get("metadata") or {}, before["metadata"])
         body["metadata"] = metadata
-        ruled = self._ruled(kind, body, before)
+        ruled = self._ruled(kind, body, before, finish, subresource)
         if kind.strategy.allocate is not None:
             ruled = kind.strategy.allocate(ruled, before, self._all_of(kind))
         causes += self._causes(kind, ruled, before, found)
@@ -191,9 +328,23 @@ class WritePath:
             raise refusals.invalid(kind, metadata["name"], causes)
         return self._commit(kind, old, ruled, dry_run)
 
+    def _put_part(
+        self, kind: Kind, old: Stored, sent: Object, subresource: str, dry_run: bool, finish: Finish | None
+    ) -> Object:
+        """A subresource of the kind's own that writes a part of the object."""
+        before = old.object
+        body, causes = kind.strategy.parts[subresource](sent, before)
+        if causes:
+            raise refusals.invalid(kind, before["metadata"]["name"], causes)
+        if finish is not None:
+            body = finish(kind, body, before, subresource)
+        for hook in self._hooks:
+            body = hook(admission.Request(admission.UPDATE, kind, body, before, subresource), self.store)
+        return self._commit(kind, old, body, dry_run)
+
     def _commit(self, kind: Kind, old: Stored, body: Object, dry_run: bool) -> Object:
         before = old.object
-        if body == before:
+        if body == before or ("managedFields" in body["metadata"] and applying.only_times_differ(body, before)):
             return before
         if kind.strategy.generation and _specification(body) != _specification(before):
             generation = before["metadata"].get("generation", 0) + 1
@@ -213,6 +364,7 @@ class WritePath:
         status: Mapping[str, Any],
         dry_run: bool,
         asked: Mapping[str, Any] | None = None,
+        finish: Finish | None = None,
     ) -> Object:
         """Store a new status; `asked`: metadata that came with it, of which some kinds take labels and annotations."""
         if not kind.strategy.status:
@@ -228,6 +380,10 @@ class WritePath:
                 fitted = kind.strategy.prepare_status(fitted, before)
             if fitted != stored:
                 body = {**body, "status": fitted}
+        if finish is not None:
+            body = finish(kind, body, before, "status")
+            if body is not before and applying.only_times_differ(body, before):
+                return before
         if body is before:
             return before
         for hook in self._hooks:
@@ -253,7 +409,9 @@ class WritePath:
             raise refusals.invalid(kind, metadata["name"], causes)
         return before if metadata == before["metadata"] else {**before, "metadata": metadata}
 
-    def _scale(self, kind: Kind, old: Stored, patch: Mapping[str, Any], dry_run: bool) -> Object:
+    def _scale(
+        self, kind: Kind, old: Stored, patch: Mapping[str, Any], dry_run: bool, finish: Finish | None = None
+    ) -> Object:
         name = old.object["metadata"]["name"]
         if not kind.strategy.scale:
             raise refusals.not_found(kind, f"{name}/scale")
@@ -261,7 +419,10 @@ class WritePath:
         replicas = spec.get("replicas", 0) if isinstance(spec, Mapping) else None
         if replicas.__class__ is not int or replicas < 0:
             raise refusals.bad_scale(kind, name, replicas)
-        return self._update(kind, old, apply_merge_patch(old.object, {"spec": {"replicas": replicas}}), dry_run)
+        scaled = apply_merge_patch(old.object, {"spec": {"replicas": replicas}})
+        if scaled is old.object and finish is not None:
+            return self._commit(kind, old, finish(kind, scaled, scaled, "scale"), dry_run)
+        return self._update(kind, old, scaled, dry_run, finish, "scale")
 
     def _bind(self, kind: Kind, old: Stored, binding: Mapping[str, Any], dry_run: bool) -> Object:
         name = old.object["metadata"]["name"]
@@ -394,8 +555,8 @@ class WritePath:
             return {key: value for key, value in obj.items() if key != "status"}
         return obj
 
-    def _fitted(self, kind: Kind, obj: Object, found: Findings) -> dict[str, Any]:
-        fitted = kind.schema.load().fit(obj, found)
+    def _fitted(self, kind: Kind, obj: Object, found: Findings, stored: Object | None = None) -> dict[str, Any]:
+        fitted = kind.schema.load().fit(obj, found, stored)
         if found.decoding:
             self._refuse_undecodable(kind, found)
         return fitted
@@ -406,9 +567,13 @@ class WritePath:
         if error:
             raise refusals.undecodable(kind, error)
 
-    def _ruled(self, kind: Kind, body: Object, old: Object | None) -> Object:
-        """Defaults, preparation and admission."""
+    def _ruled(
+        self, kind: Kind, body: Object, old: Object | None, finish: Finish | None = None, subresource: str = ""
+    ) -> Object:
+        """Defaults, ownership, preparation and admission, in the API server's order."""
         body = kind.default(body)
+        if finish is not None:
+            body = finish(kind, body, old, subresource)
         if kind.strategy.prepare is not None:
             body = kind.strategy.prepare(body, old)
         operation = admission.CREATE if old is None else admission.UPDATE

@@ -9,6 +9,7 @@ from pilothouse.base.actions import Decision, Object
 from pilothouse.engines.rolling.lookup import keys_by_labels, selector_key, selector_keys_of
 from pilothouse.engines.rolling.views import PodView
 from pilothouse.kinds.discovery.endpointslice.decide import CONTROLLER, KIND_NAME, MANAGED_BY, SERVICE_NAME, decide
+from pilothouse.kinds.discovery.endpointslice.kept import Kept, keep, touched
 from pilothouse.kinds.discovery.endpointslice.views import ServiceView, SliceView, same_endpoint
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, own_key
@@ -44,11 +45,32 @@ class EndpointSliceController:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        # What a pass found, and which pods (uid → namespace, name) changed since: a shortcut, never the truth.
+        self._kept: dict[Key, Kept] = {}
+        self._changed: dict[Key, dict[str, Key]] = {}
+        self._zones: dict[str, str] = {}
         self.watches = (
             WatchRule("Service", own_key),
             WatchRule("Pod", self._keys_of_pod),
             WatchRule(KIND_NAME, _keys_of_slice),
+            WatchRule("Node", self._note_node),
         )
+
+    def _note_node(self, change: Change) -> tuple[Key, ...]:
+        """No Service is looked at for a node's sake, but what is looked at next sees the node's present zone."""
+        name = change.object["metadata"]["name"]
+        zone = _zone(change.new)
+        if self._zones.pop(name, zone) != zone:
+            self._kept.clear()
+        return ()
+
+    def _zone_of(self, node: str) -> str | None:
+        zone: str | None = self._zones.get(node)
+        if zone is None:
+            zone = _zone(self._client.get("Node", "", node))
+            if zone is not None:
+                self._zones[node] = zone
+        return zone
 
     def _keys_of_pod(self, change: Change) -> Iterable[Key]:
         """Services that select the pod, before or after the change; none when its endpoint stays as it is."""
@@ -61,6 +83,9 @@ class EndpointSliceController:
             # Without an address a pod is in no slice; with the same labels it is in the same Services.
             if pod is not None and pod.status.podIP and not (pod is old and keys):
                 keys.update(dict.fromkeys(self._services(pod)))
+        metadata = change.object["metadata"]
+        for key in keys:
+            self._changed.setdefault(key, {})[metadata["uid"]] = (metadata["namespace"], metadata["name"])
         return keys
 
     def _services(self, pod: PodView) -> Iterator[Key]:
@@ -72,19 +97,37 @@ class EndpointSliceController:
 
     def reconcile(self, view: ReconcileInput) -> Decision:
         client, namespace = view.client, view.namespace
+        key = (namespace, view.name)
+        changed = self._changed.pop(key, {})
+        kept = self._kept.get(key)
         stored = client.get("Service", namespace, view.name)
         if stored is None:
+            self._kept.pop(key, None)
             return Decision()
         service = stored.view(ServiceView)
-
-        def zone_of(node: str) -> str | None:
-            found = client.get("Node", "", node)
-            return None if found is None else (found.object["metadata"].get("labels") or {}).get(ZONE, "")
-
         slices = [
             s.view(SliceView) for s in client.indexed(KIND_NAME, SERVICE, f"{namespace}/{view.name}") if _managed(s)
         ]
-        return decide(service, list(_selected(client, service)), slices, zone_of)
+        if kept is not None and kept.holds(stored, slices):
+            decision = touched(kept, service, ((uid, self._pod(uid, at)) for uid, at in changed.items()), self._zone_of)
+            if decision is not None:
+                return decision
+        decision = decide(service, list(_selected(client, service)), slices, self._zone_of)
+        found = keep(stored, service, slices) if not decision.actions and decision.requeue_s is None else None
+        if found is not None:
+            self._kept[key] = found
+        else:
+            self._kept.pop(key, None)
+        return decision
+
+    def _pod(self, uid: str, key: Key) -> PodView | None:
+        """The pod with this uid, None when it is gone."""
+        stored = self._client.get("Pod", *key)
+        return stored.view(PodView) if stored is not None and stored.object["metadata"]["uid"] == uid else None
+
+
+def _zone(node: Stored | None) -> str | None:
+    return None if node is None else (node.object["metadata"].get("labels") or {}).get(ZONE, "")
 
 
 def _keys_of_slice(change: Change) -> Iterable[Key]:

@@ -121,15 +121,15 @@ def _wanted(
             continue
         group = group_of.get(id(pod.spec.containers))
         if group is None:
-            ports = _ports(service, pod)
-            group = group_of[id(pod.spec.containers)] = groups.setdefault(_key(ports), _Group(ports))
+            ports = ports_on(service, pod)
+            group = group_of[id(pod.spec.containers)] = groups.setdefault(port_key(ports), _Group(ports))
         made = made_endpoint(pod, service, address_type, zone or "")
         if made.endpoint["addresses"]:
             group.endpoints[made.identity] = made
     return groups, skipped
 
 
-def _ports(service: ServiceView, pod: PodView) -> list[dict[str, Any]]:
+def ports_on(service: ServiceView, pod: PodView) -> list[dict[str, Any]]:
     """The ports on the pod; one whose named target the pod does not have is left out."""
     ports = []
     for port in service.spec.ports or ():
@@ -156,7 +156,8 @@ def port_number(pod: PodView, target: int | str | None, protocol: str) -> int | 
     return None
 
 
-def _key(ports: Ports | None) -> PortKey:
+def port_key(ports: Ports | None) -> PortKey:
+    """Equal for equal ports, in whatever order."""
     return tuple(
         sorted(
             (p.get("name", ""), p.get("protocol", ""), p.get("port", 0), p.get("appProtocol", "")) for p in ports or ()
@@ -172,7 +173,7 @@ def _planned(service: ServiceView, groups: Mapping[PortKey, _Group], present: Se
     by_ports: dict[PortKey, list[SliceView]] = {}
     for slice_ in present:
         if _owned(slice_, service):
-            by_ports.setdefault(_key(slice_.ports), []).append(slice_)
+            by_ports.setdefault(port_key(slice_.ports), []).append(slice_)
         else:
             # Left behind by an earlier Service of the same name.
             plan.delete.append(slice_)
@@ -305,7 +306,7 @@ def _update(service: ServiceView, draft: _Draft) -> Patch:
     labels: dict[str, str | None] = {k: v for k, v in wanted.items() if (meta.labels or {}).get(k) != v}
     labels.update({k: None for k in meta.labels or {} if k not in wanted})
     patch: dict[str, Any] = {"endpoints": draft.endpoints}
-    if _key(draft.of.ports) != _key(draft.ports):
+    if port_key(draft.of.ports) != port_key(draft.ports):
         patch["ports"] = list(draft.ports)
     if labels:
         patch["metadata"] = {"labels": labels}

@@ -11,10 +11,14 @@ from typing import Any, Protocol
 
 from pilothouse.base.actions import Object
 from pilothouse.base.selectors import Selector
+from pilothouse.engines.rolling.lookup import label_key
 from pilothouse.machinery.kind import Kinds
 from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Records, Stored
 from pilothouse.store.watch import Watch
+
+LABELS = "labels"
+"""The name under which stores keep the index of labels (`engines.rolling.lookup.keys_by_labels`)."""
 
 
 class Listed(Protocol):
@@ -62,6 +66,19 @@ class Client:
 
     def indexed(self, kind: str, index: str, key: str) -> Records:
         return self._store.indexed(kind, index, key)
+
+    def selected(self, kind: str, namespace: str, selector: Selector) -> Records:
+        """The records of a namespace that a selector matches, in no promised order: by the index of labels where the
+        store keeps one and the selector asks for a label's value, else by looking at all."""
+        if not namespace or not self._store.has_index(kind, LABELS):
+            return self.list(kind, namespace, selector)
+        for term in selector.requirements:
+            if term.operator == "In" and len(term.values) == 1:
+                found = self._store.indexed(kind, LABELS, label_key(namespace, term.key, term.values[0]))
+                if len(selector.requirements) == 1:
+                    return found
+                return [s for s in found if selector.matches(s.object["metadata"].get("labels") or {})]
+        return self.list(kind, namespace, selector)
 
     def watch(self, *kinds: str, since: int | None = None) -> Watch:
         return self._store.watch(*kinds, since=since)

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from pilothouse.base.actions import Object
 from pilothouse.base.selectors import Selector
 
@@ -108,8 +110,7 @@ class Notify(Protocol):
         """Tell people. Raises ApiError when the receiver refuses; the caller retries."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodMetrics:
+class PodMetrics(msgspec.Struct, frozen=True, gc=False):
     """Usage of one pod as metrics.k8s.io answers it. usage: {container: {"cpu": cores, "memory": bytes}}; time_s:
     when the window ended; window_s: its length."""
 
@@ -119,8 +120,7 @@ class PodMetrics:
     usage: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class MetricValue:
+class MetricValue(msgspec.Struct, frozen=True, gc=False):
     """One value of custom.metrics.k8s.io or external.metrics.k8s.io; object: the described object's name, "" for
     external."""
 

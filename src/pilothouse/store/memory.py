@@ -164,6 +164,9 @@ class Store:
         table = self._tables.get(kind)
         return [] if table is None else [*map(table.rows.__getitem__, table.by_index[index].get(key, ()))]
 
+    def has_index(self, kind: str, index: str) -> bool:
+        return index in self._indexes.get(kind, ())
+
     def dependents(self, owner_uid: str) -> Dependents:
         """(kind, record) of everything that names this uid in its ownerReferences, controller or not."""
         return [(kind, self._tables[kind].rows[key]) for kind, key in self._dependents.get(owner_uid, ())]

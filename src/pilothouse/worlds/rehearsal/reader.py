@@ -65,10 +65,12 @@ class ModelMetrics:
         self._faults = faults
         self._query = query
         self._samples: list[_Sample] = []
+        self._usage: tuple[float, list[float | None], list[float]] | None = None
 
     def sample(self, time_s: float) -> None:
         """Look at all pods now; samples older than the custom metrics' window are dropped."""
         pods = self._pods
+        self._usage = None
         gaps = np.array([self._faults.resource_gap(s.name) for s in self._services] + [self._faults.resource_gap("")])
         seen = pods.running & (pods.listening | ~pods.ready) & ~gaps[pods.service]
         self._samples.append(
@@ -90,18 +92,18 @@ class ModelMetrics:
     def pod_metrics(self, namespace: str, selector: Selector) -> Sequence[PodMetrics]:
         if len(self._samples) < 2:
             return ()
-        before, last = self._samples[-2], self._samples[-1]
+        last = self._samples[-1]
         if last.time_s < self._clock.time() - 4 * RESOLUTION_S:
             return ()
-        found = []
-        for slot, name, container in self._matching(namespace, selector):
-            if not _same(before, last, slot):
-                continue
-            window_s = last.time_s - before.time_s
-            cores = (last.cpu_s[slot] - before.cpu_s[slot]) / window_s
-            usage = {container: {"cpu": float(cores), "memory": float(last.memory[slot])}}
-            found.append(PodMetrics(name, last.time_s, window_s, usage))
-        return found
+        if self._usage is None:
+            self._usage = _usage(self._samples[-2], last)
+        window_s, cores, memory = self._usage
+        known = len(cores)
+        return [
+            PodMetrics(name, last.time_s, window_s, {container: {"cpu": used, "memory": memory[slot]}})
+            for slot, name, container in self._matching(namespace, selector)
+            if slot < known and (used := cores[slot]) is not None
+        ]
 
     def pods_metric(
         self, namespace: str, metric: str, pods: Selector, metric_selector: Selector
@@ -130,10 +132,11 @@ class ModelMetrics:
     def _matching(self, namespace: str, selector: Selector) -> list[tuple[int, str, str]]:
         """(slot, pod name, container) of the pods of a namespace that the selector matches."""
         found = []
-        for stored in self._client.list("Pod", namespace, selector):
-            slot = self._pods.by_uid.get(stored.object["metadata"]["uid"])
+        slots, identity = self._pods.by_uid, self._pods.identity
+        for stored in self._client.selected("Pod", namespace, selector):
+            slot = slots.get(stored.object["metadata"]["uid"])
             if slot is not None:
-                who = self._pods.identity[slot]
+                who = identity[slot]
                 assert who is not None
                 found.append((slot, who.name, who.container))
         return found
@@ -196,9 +199,19 @@ def _matchers(requirement: Requirement) -> list[str]:
     return []
 
 
-def _same(before: _Sample, last: _Sample, slot: int) -> bool:
-    in_both = slot < len(before.seen) and slot < len(last.seen)
-    return bool(in_both and before.seen[slot] and last.seen[slot] and _same_container(before, last, slot))
+def _usage(before: _Sample, last: _Sample) -> tuple[float, list[float | None], list[float]]:
+    """(window, cores by slot, bytes by slot) between two samples; cores are None where they do not show the same
+    container."""
+    window_s = last.time_s - before.time_s
+    # The table only grows; what came with its growth was not there before.
+    upto = len(before.seen)
+    same = before.seen & last.seen[:upto]
+    same &= (before.incarnation == last.incarnation[:upto]) & (before.restarts == last.restarts[:upto])
+    rates = (last.cpu_s[:upto] - before.cpu_s) / window_s
+    cores: list[float | None] = rates.tolist()
+    for slot in np.flatnonzero(~same).tolist():
+        cores[slot] = None
+    return window_s, cores, last.memory[:upto].tolist()
 
 
 def _same_container(before: _Sample, last: _Sample, slot: int) -> bool:

@@ -6,23 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.assemble import bootstrap
-from pilothouse.assemble.kinds import KINDS, indexes
+from pilothouse.assemble.api_kinds import served_kinds
+from pilothouse.assemble.kinds import indexes
 from pilothouse.assemble.served_versions import conversions
 from pilothouse.base.clock import Clock
 from pilothouse.base.entropy import Entropy
-from pilothouse.kinds.schema_only import schema_only
+from pilothouse.kinds.rbac.clusterrole.controller import AggregationController
 from pilothouse.machinery.admission import namespace_lifecycle
 from pilothouse.machinery.authn import Authenticator, TokenCheck, User
 from pilothouse.machinery.authz import Rbac
-from pilothouse.machinery.kind import Kinds
+from pilothouse.machinery.client import Client
+from pilothouse.machinery.events import EventRecorder
+from pilothouse.machinery.reconcile import Failure, Reconciler
 from pilothouse.machinery.service_tokens import ServiceTokens
 from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Store
 from pilothouse.wire.kubernetes.app import Api
 from pilothouse.wire.kubernetes.context import Context
 from pilothouse.wire.kubernetes.resources import Registry
-
-_OWN_GROUPS = ("pilothouse.dev", "monitoring.coreos.com")
 
 
 @dataclass(slots=True)
@@ -33,12 +34,7 @@ class LiveOptions:
     address: str = ""
     service_tokens: Callable[[Store], ServiceTokens] | None = None
     on_error: Callable[[Exception], None] | None = None
-
-
-def served_kinds() -> Kinds:
-    """Every kind that the API stores: those with rules of their own, then the rest of upstream's by schema alone."""
-    own = [kind for kind in KINDS if kind.group not in _OWN_GROUPS]
-    return Kinds([*own, *schema_only([kind.name for kind in own])])
+    on_failure: Callable[[Failure], None] | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +45,7 @@ class LiveApi:
     write_path: WritePath
     context: Context
     api: Api
+    reconciler: Reconciler
 
 
 def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | None = None) -> LiveApi:
@@ -68,4 +65,7 @@ def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | N
         tokens=tokens,
         address=options.address,
     )
-    return LiveApi(store, write_path, context, Api(context, options.on_error))
+    client = Client(write_path)
+    events = EventRecorder(clock)
+    reconciler = Reconciler(client, events, clock, [AggregationController(client)], on_failure=options.on_failure)
+    return LiveApi(store, write_path, context, Api(context, options.on_error), reconciler)

@@ -38,13 +38,12 @@ def serve(options: ServeOptions) -> int:
 
     clock = WallClock()
     tokens = _tokens(options.token_auth_file)
-    with _state_folder(options.data) as folder:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(options, clock, tokens, Path(folder)))
+    with _state_folder(options.data) as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, clock, tokens, Path(folder)))
     return 0
 
 
-class _state_folder:  # noqa: N801 - reads as a statement
+class _state_folder:
     """The folder of the state: the given one, made when needed, or one that goes away at the end."""
 
     def __init__(self, data: str | None) -> None:
@@ -59,7 +58,12 @@ class _state_folder:  # noqa: N801 - reads as a statement
             os.makedirs(self._data, mode=0o700, exist_ok=True)
         except OSError as error:
             raise InputError(
-                Finding("PH511", f"cannot keep data in {self._data}: {error.strerror}", Place(self._data), "give a folder that can be written")
+                Finding(
+                    "PH511",
+                    f"cannot keep data in {self._data}: {error.strerror}",
+                    Place(self._data),
+                    "give a folder that can be written",
+                )
             ) from None
         return self._data
 
@@ -89,7 +93,11 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
     except OSError as error:
         where = f"{options.bind_address}:{options.port}"
         raise InputError(
-            Finding("PH513", f"cannot listen on {where}: {error.strerror}", remedy="stop what listens there or give --api-port 0")
+            Finding(
+                "PH513",
+                f"cannot listen on {where}: {error.strerror}",
+                remedy="stop what listens there or give --api-port 0",
+            )
         ) from None
     port = sock.getsockname()[1]
     pki = folder / "pki"
@@ -114,12 +122,14 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, ending.set)
+    world.reconciler.start()
     await serving.start()
     if options.kubeconfig:
         _write_kubeconfig(options.kubeconfig, certificates.kubeconfig(made, server))
     options.say(f"serving on {server}")
     await ending.wait()
     await serving.stop()
+    await world.reconciler.stop()
 
 
 def _write_kubeconfig(file: str, text: str) -> None:

@@ -37,3 +37,12 @@ MANIFEST_FILES = 20_000
 
 FINDINGS_PER_FILE = 50
 """Findings reported of one file; the rest is counted, not listed."""
+
+WATCH_DEFAULT_S = 2_700
+"""How long a watch lasts when its client does not say: the middle of upstream's 30 to 60 minutes."""
+
+WATCH_BOOKMARK_S = 60
+"""A quiet watch that asked for bookmarks gets one this often, as upstream's."""
+
+REQUEST_BODY_BYTES = 3 * 1024 * 1024
+"""One request body: upstream's limit."""

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 import click
 
 from pilothouse import __version__
+from pilothouse.cli.backtest import backtest
 from pilothouse.cli.demo import demo
 from pilothouse.cli.rehearse import rehearse
+from pilothouse.cli.up import up
 from pilothouse.cli.rule_tests import test
 
 USAGE = 3
@@ -29,6 +31,8 @@ Examples:
   pilothouse rehearse k8s/ monitoring/     an ordinary day of your own files
   pilothouse rehearse alerts.yaml          rules only: which alerts fire, when
   pilothouse test rules alerts.test.yml    promtool's rule unit tests
+  pilothouse backtest alerts.yml --from history.om
+                                           which alerts would have fired, who would be woken
 """
 
 
@@ -50,7 +54,9 @@ def cli(context: click.Context, debug: bool) -> int | None:  # noqa: ARG001  (re
 
 cli.add_command(rehearse)
 cli.add_command(demo)
+cli.add_command(up)
 cli.add_command(test)
+cli.add_command(backtest)
 
 
 @cli.command()

@@ -127,6 +127,7 @@ class Store:
         self._dependents: dict[str, dict[tuple[str, Key], None]] = {}
         self._watch_all: list[Watch] = []
         self._history: deque[Change] = deque(maxlen=history)
+        self._forgotten = 0
         self.revision = 0
 
     # Reading
@@ -228,9 +229,48 @@ class Store:
             self._watch_all.append(watch)
         return watch
 
+    @property
+    def compacted(self) -> int:
+        """The oldest revision from which changes are still known."""
+        history = self._history
+        return history[0].revision - 1 if history and len(history) == history.maxlen else self._forgotten
+
+    def list_at(self, kind: str, namespace: str, revision: int) -> Records:
+        """What `list` gave at an older revision; Gone when that is no longer known."""
+        if revision < self.compacted:
+            raise Gone(f"too old resource version: {revision} ({self.compacted})")
+        rows = {_key_of(stored): stored for stored in self.list(kind, namespace)}
+        for change in reversed(self._history):
+            if change.revision <= revision:
+                break
+            if change.kind != kind:
+                continue
+            key = _key_of(change.new if change.new is not None else change.old)
+            if namespace and key[0] != namespace:
+                continue
+            if change.old is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = change.old
+        return [*rows.values()]
+
+    def restore(self, records: Iterable[tuple[str, Stored]], history: Iterable[Change], revision: int) -> None:
+        """Fill an empty store with what a disk kept: records in creation order, its changes, its revision."""
+        for kind, stored in records:
+            table = self._table(kind)
+            key = _key_of(stored)
+            table.rows[key] = stored
+            table.by_namespace.setdefault(key[0], {})[key] = None
+            self._relate(table, kind, key, (), stored.object["metadata"].get("ownerReferences") or ())
+            if table.functions:
+                self._index(table, key, None, stored.object)
+        self._history.extend(history)
+        self.revision = revision
+        self._forgotten = self._history[0].revision - 1 if self._history else revision
+
     def _replay(self, watch: Watch, kinds: tuple[str, ...], since: int) -> None:
         history = self._history
-        compacted = history[0].revision - 1 if history and len(history) == history.maxlen else 0
+        compacted = self.compacted
         if since < compacted:
             raise Gone(f"too old resource version: {since} ({compacted})")
         for change in history:
@@ -286,6 +326,12 @@ class Store:
                 _discard(index, word, key)
             for word in after:
                 index.setdefault(word, {})[key] = None
+
+
+def _key_of(stored: Stored | None) -> Key:
+    assert stored is not None
+    metadata = stored.object["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
 
 
 def _discard(index: dict[str, dict[Any, None]], word: str, key: Any) -> None:

@@ -1,0 +1,26 @@
+"""The kinds that the API stores: those of the cluster, those that only the API has, and the rest of upstream's by
+schema alone."""
+
+from __future__ import annotations
+
+from pilothouse.assemble.kinds import KINDS
+from pilothouse.kinds.rbac.clusterrole.kind import KIND as CLUSTERROLE
+from pilothouse.kinds.rbac.clusterrolebinding.kind import KIND as CLUSTERROLEBINDING
+from pilothouse.kinds.rbac.role.kind import KIND as ROLE
+from pilothouse.kinds.rbac.rolebinding.kind import KIND as ROLEBINDING
+from pilothouse.kinds.schema_only import schema_only
+from pilothouse.machinery.kind import Kinds
+
+_OWN_GROUPS = ("pilothouse.dev", "monitoring.coreos.com")
+"""Groups that the API serves only once their definitions are there."""
+
+API_KINDS = (ROLE, CLUSTERROLE, ROLEBINDING, CLUSTERROLEBINDING)
+
+
+def served_kinds() -> Kinds:
+    """Every kind that the API stores when nobody has defined one."""
+    own = {kind.name: kind for kind in API_KINDS}
+    for kind in KINDS:
+        if kind.group not in _OWN_GROUPS:
+            own.setdefault(kind.name, kind)
+    return Kinds([*own.values(), *schema_only([*own])])

@@ -8,7 +8,7 @@ time instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.assemble.facts import AlertLife, RuleLives
@@ -102,21 +102,32 @@ class AlertLog:
     def finish(self, start_epoch_s: float, duration_s: float) -> list[RuleLives]:
         """One entry per alerting rule, in the order of the files; spans are cut to the rehearsal."""
         self._observe_until(round((start_epoch_s + duration_s) * 1000))
-        by_rule: dict[tuple[str, object], list[Transition]] = {}
-        for step in self._transitions:
-            by_rule.setdefault((step.group, step.place), []).append(step)
-        return [
-            RuleLives(
-                name=rule.name,
-                severity=dict(rule.labels).get("severity", ""),
-                group=group.name,
-                place=rule.place,
-                lives=lives(by_rule.get((group.name, rule.place), ()), start_epoch_s, duration_s),
-                error=self._errors.get((group.name, rule.name), ""),
-            )
-            for group in self._groups
-            for rule in group.alerting_rules()
-        ]
+        return rule_lives(self._groups, self._transitions, self._errors, start_epoch_s, duration_s)
+
+
+def rule_lives(
+    groups: Sequence[RuleGroup],
+    transitions: Sequence[Transition],
+    errors: Mapping[tuple[str, str], str],
+    start_epoch_s: float,
+    duration_s: float,
+) -> list[RuleLives]:
+    """One entry per alerting rule, in the order of the groups. errors: the last one by (group, rule)."""
+    by_rule: dict[tuple[str, object], list[Transition]] = {}
+    for step in transitions:
+        by_rule.setdefault((step.group, step.place), []).append(step)
+    return [
+        RuleLives(
+            name=rule.name,
+            severity=dict(rule.labels).get("severity", ""),
+            group=group.name,
+            place=rule.place,
+            lives=lives(by_rule.get((group.name, rule.place), ()), start_epoch_s, duration_s),
+            error=errors.get((group.name, rule.name), ""),
+        )
+        for group in groups
+        for rule in group.alerting_rules()
+    ]
 
 
 def in_reading_order(groups: Sequence[RuleGroup]) -> tuple[list[RuleGroup], list[RuleGroup]]:

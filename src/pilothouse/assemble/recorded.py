@@ -1,7 +1,7 @@
 """Recorded series, wherever they come from, on their way into a database: columns of times and values per label set.
 
-`recorded_files` and `recorded_url` fill a `Recorded`; `fill` puts it into a database, series that share their times into
-one frame. Pure apart from that.
+`recorded_files` and `recorded_url` fill a `Recorded`; `fill` puts it into a database, series that share their times
+into one frame. Pure.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _read_json(data: bytes, file: str, into: Recorded) -> list[Finding]:
 
 
 def add_answer(document: Any, into: Recorded) -> str:
-    """Adds an answer of /api/v1/query or query_range, or its `data`, or the bare list of results; "" or what is wrong."""
+    """Adds an answer of /api/v1/query or query_range, its `data`, or the bare list of results; "" or what is wrong."""
     if isinstance(document, dict) and document.get("status") == "error":
         return f"the answer is an error: {document.get('error', '')}"
     if isinstance(document, dict) and isinstance(document.get("data"), dict):

@@ -29,10 +29,10 @@ def from_json(data: bytes) -> Report:
 def to_yaml(report: Report) -> str:
     """The same as `to_json`, as YAML that kubectl's dialect and YAML 1.2 read alike."""
     value = msgspec.json.decode(msgspec.json.encode(report))
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Quotes texts that some YAML reader would take for a number, a truth value or null."""
 
 
@@ -41,7 +41,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-_Dumper.add_representer(str, _text)
+Dumper.add_representer(str, _text)
 
 
 def to_events(run: RunResult) -> bytes:

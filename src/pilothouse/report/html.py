@@ -10,6 +10,7 @@ from pilothouse.base.duration import format_span
 from pilothouse.report.model import (
     AlertTally,
     Figure,
+    Found,
     HeldBack,
     Notification,
     ReceiverTally,
@@ -58,7 +59,7 @@ def render(report: Report) -> str:
     parts += [_alerts(report.alerts), receivers(report.receivers)]
     if report.shown is not None:
         parts += [notifications(report.shown.notifications), held_back(report.shown.held_back)]
-    parts += [_figures(report.figures), _assumptions(report), _findings(report)]
+    parts += [_figures(report.figures), _assumptions(report), findings(report.findings)]
     if report.next_command:
         parts.append(f"<p>Next: <code>{escape(report.next_command)}</code></p>")
     parts.append(f'<p class="soft">Pilothouse {escape(report.version)} · {escape(report.model)}</p></body></html>')
@@ -78,23 +79,23 @@ def _head(report: Report) -> str:
 
 def _verdicts(report: Report) -> str:
     rows = [_verdict(v) for v in report.verdicts]
-    return _table("Verdict", ["", "expectation", "seen", "why"], rows)
+    return table("Verdict", ["", "expectation", "seen", "why"], rows)
 
 
 def _verdict(verdict: Verdict) -> list[str]:
     seen = f"{MARKS[verdict.mark]} {verdict.seen}" + (f"; holds in {share(verdict)}" if share(verdict) else "")
     why = "<br>".join(
-        [f"{escape(w.text)} {_at(place(w.at))}" for w in verdict.why]
+        [f"{escape(w.text)} {at(place(w.at))}" for w in verdict.why]
         + ([escape("→ " + verdict.hint)] if verdict.hint else [])
     )
     sign = f'<span class="{_class(verdict.outcome)}">{OUTCOME_SIGNS[verdict.outcome]} {verdict.outcome}</span>'
-    asked = f'{escape(verdict.name)}<br><span class="soft">{escape(verdict.asked)}</span> {_at(place(verdict.at))}'
+    asked = f'{escape(verdict.name)}<br><span class="soft">{escape(verdict.asked)}</span> {at(place(verdict.at))}'
     return [sign, asked, escape(seen), why]
 
 
 def _moments(run: RunResult) -> str:
-    rows = [[escape(clock(m.at_s)), escape(m.text), _at(place(m.at))] for m in run.moments if m.weight >= DETAIL_WEIGHT]
-    return _table("What happened", ["time", "what", "where"], rows)
+    rows = [[escape(clock(m.at_s)), escape(m.text), at(place(m.at))] for m in run.moments if m.weight >= DETAIL_WEIGHT]
+    return table("What happened", ["time", "what", "where"], rows)
 
 
 def _alerts(alerts: Iterable[AlertTally]) -> str:
@@ -103,8 +104,8 @@ def _alerts(alerts: Iterable[AlertTally]) -> str:
         first = clock(alert.first_s) if alert.first_s is not None else "never"
         runs = percent(alert.fired_runs / alert.runs) if alert.runs else "–"
         firing = format_span(alert.firing_s)
-        rows.append([escape(alert.name), escape(alert.severity), first, firing, runs, _at(place(alert.at))])
-    return _table("Alerts", ["alert", "severity", "first firing", "firing for", "of runs", "rule"], rows)
+        rows.append([escape(alert.name), escape(alert.severity), first, firing, runs, at(place(alert.at))])
+    return table("Alerts", ["alert", "severity", "first firing", "firing for", "of runs", "rule"], rows)
 
 
 def receivers(tallies: Iterable[ReceiverTally]) -> str:
@@ -114,9 +115,9 @@ def receivers(tallies: Iterable[ReceiverTally]) -> str:
         first = clock(tally.first_s) if tally.first_s is not None else "never"
         number = short(tally.notifications) + (f" ({tally.low} to {tally.high})" if tally.low is not None else "")
         cells = [escape(tally.name), number, short(tally.woken), short(tally.per_day), first, short(tally.held_back)]
-        rows.append([*cells, _at(place(tally.at))])
+        rows.append([*cells, at(place(tally.at))])
     heads = ["receiver", "notifications", "of them firing", "a day", "first", "held back", "where"]
-    return _table("Who is woken", heads, rows)
+    return table("Who is woken", heads, rows)
 
 
 def notifications(sent: Iterable[Notification]) -> str:
@@ -127,11 +128,11 @@ def notifications(sent: Iterable[Notification]) -> str:
             escape(alerts_told(n)),
             escape(n.reason),
             escape(n.group),
-            _at(place(n.at)),
+            at(place(n.at)),
         ]
         for n in sent
     ]
-    return _table("Notifications", ["time", "receiver", "alerts", "why now", "group", "route"], rows)
+    return table("Notifications", ["time", "receiver", "alerts", "why now", "group", "route"], rows)
 
 
 def held_back(stretches: Iterable[HeldBack]) -> str:
@@ -139,8 +140,8 @@ def held_back(stretches: Iterable[HeldBack]) -> str:
     for one in stretches:
         until = "to the end" if one.to_s is None else format_span(one.to_s - one.from_s)
         cells = [clock(one.from_s), until, one.alert, one.receiver, KINDS.get(one.kind, one.kind), one.why]
-        rows.append([*(escape(c) for c in cells), _at(place(one.at))])
-    return _table("Held back", ["from", "for", "alert", "receiver", "", "why", "where"], rows)
+        rows.append([*(escape(c) for c in cells), at(place(one.at))])
+    return table("Held back", ["from", "for", "alert", "receiver", "", "why", "where"], rows)
 
 
 def _figures(figures: Iterable[Figure]) -> str:
@@ -149,9 +150,9 @@ def _figures(figures: Iterable[Figure]) -> str:
         value = amount(figure.value, figure.unit)
         if figure.low is not None and figure.high is not None:
             value += f" ({amount(figure.low, figure.unit)} to {amount(figure.high, figure.unit)})"
-        why = "<br>".join(f"{escape(w.text)} {_at(place(w.at))}" for w in figure.why)
+        why = "<br>".join(f"{escape(w.text)} {at(place(w.at))}" for w in figure.why)
         rows.append([MARKS[figure.mark], escape(figure.title), escape(value), why])
-    return _table(f"Figures ({MARK_LEGEND})", ["", "figure", "value", "why"], rows)
+    return table(f"Figures ({MARK_LEGEND})", ["", "figure", "value", "why"], rows)
 
 
 def _assumptions(report: Report) -> str:
@@ -159,23 +160,23 @@ def _assumptions(report: Report) -> str:
         [escape(a.what), escape(a.value), escape(a.why), f"<code>{escape(a.change)}</code><br>{escape(a.effect)}"]
         for a in report.assumptions
     ]
-    return _table("Assumptions", ["what", "value", "why", "how to change it"], rows)
+    return table("Assumptions", ["what", "value", "why", "how to change it"], rows)
 
 
-def _findings(report: Report) -> str:
+def findings(found: Iterable[Found]) -> str:
     rows = [
         [
             f'<span class="{f.severity}">{f.severity} {f.code}</span>',
-            _at(place(f.at)),
+            at(place(f.at)),
             escape(f.message),
             escape(f.remedy),
         ]
-        for f in report.findings
+        for f in found
     ]
-    return _table("Findings", ["", "where", "what", "remedy"], rows)
+    return table("Findings", ["", "where", "what", "remedy"], rows)
 
 
-def _table(title: str, heads: list[str], rows: list[list[str]]) -> str:
+def table(title: str, heads: list[str], rows: list[list[str]]) -> str:
     if not rows:
         return ""
     head = "".join(f"<th>{escape(h)}</th>" for h in heads)
@@ -183,7 +184,7 @@ def _table(title: str, heads: list[str], rows: list[list[str]]) -> str:
     return f"<h2>{escape(title)}</h2>\n<table><tr>{head}</tr>\n{body}</table>"
 
 
-def _at(text: str) -> str:
+def at(text: str) -> str:
     return f"<code>{escape(text)}</code>" if text else ""
 
 

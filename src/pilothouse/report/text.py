@@ -13,10 +13,9 @@ import msgspec
 
 from pilothouse.base.duration import format_span
 from pilothouse.report import woken
+from pilothouse.report.lines import findings as _findings
 from pilothouse.report.lines import table as _table
-from pilothouse.report.lines import title as _title
-from pilothouse.report.lines import wrapped as _wrapped
-from pilothouse.report.model import AlertTally, Figure, Found, Moment, Report, Spent, Verdict
+from pilothouse.report.model import AlertTally, Figure, Moment, Report, Spent, Verdict
 from pilothouse.report.timeline import DETAIL_WEIGHT, Line, draw
 from pilothouse.report.wording import (
     MARK_LEGEND,
@@ -34,7 +33,6 @@ MOMENTS_SHOWN = 15
 ALIKE_WITHIN_S = 60.0
 """Moments that differ only in names and numbers are told once when they lie this close together."""
 
-FINDINGS_SHOWN = 12
 STYLES = {"met": "good", "not met": "bad", "undecided": "warn", "unusable": "bad"}
 
 ASCII = str.maketrans(
@@ -283,33 +281,6 @@ def _assumptions(report: Report, width: int) -> list[Line]:
         if assumed.effect:
             out += _wrapped(f"    then: {assumed.effect}", width, "      ", "dim")
     return out
-
-
-def _findings(findings: list[Found], width: int) -> list[Line]:
-    if not findings:
-        return []
-    rank = {"error": 0, "warning": 1, "note": 2}
-    ordered = sorted(findings, key=lambda f: rank.get(f.severity, 3))
-    errors = sum(f.severity == "error" for f in findings)
-    note = f"{count(errors, 'error')}: what is wrong was left out" if errors else "nothing was left out"
-    out = _title("Findings", note, width, "bad" if errors else "")
-    for found in ordered[:FINDINGS_SHOWN]:
-        style = {"error": "bad", "warning": "warn"}.get(found.severity, "dim")
-        where = f"{place(found.at)}: " if found.at else ""
-        out += _wrapped(f"  {found.severity} {found.code} {where}{found.message}", width, "    ", style)
-        if found.remedy:
-            out += _remedy(found.remedy, width)
-    if len(ordered) > FINDINGS_SHOWN:
-        out.append([(f"  … and {len(ordered) - FINDINGS_SHOWN} more: -o json lists all", "dim")])
-    return out
-
-
-def _remedy(text: str, width: int) -> list[Line]:
-    """A sentence is wrapped; a picture (an expression with a caret under the place) is kept as it is drawn."""
-    first, *picture = text.splitlines()
-    if not picture:
-        return _wrapped(f"    → {first}", width, "      ")
-    return [[(f"    → {first}", "")], *([(f"      {line}", "")] for line in picture)]
 
 
 def _closing(report: Report, width: int) -> list[Line]:

@@ -5,7 +5,7 @@ The same words serve a rehearsal's report (`text`, `html`) and a backtest's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pilothouse.base.duration import format_span
 from pilothouse.report.lines import table, title, wrapped
@@ -48,11 +48,11 @@ def render(receivers: Sequence[ReceiverTally], run: RunResult | None, width: int
     return out + messages(run.notifications, width) + stretches(run.held_back, width)
 
 
-def messages(sent: Sequence[Notification], width: int) -> list[Line]:
-    """The notifications themselves, in order of time."""
+def messages(sent: Sequence[Notification], width: int, when: Callable[[float], str] = clock) -> list[Line]:
+    """The notifications themselves, in order of time. when: how a time since the start reads."""
     out: list[Line] = []
     for one in sent[:MESSAGES_SHOWN]:
-        text = f"  {clock(one.at_s):<10}→ {one.receiver} ({one.integration}): {alerts(one)}; {one.reason}"
+        text = f"  {when(one.at_s):<9} → {one.receiver} ({one.integration}): {alerts(one)}; {one.reason}"
         out += wrapped(text, width, " " * 14, "warn" if one.status == "firing" else "")
     if len(sent) > MESSAGES_SHOWN:
         out.append([(f"  … and {len(sent) - MESSAGES_SHOWN} more: -o json lists all", "dim")])
@@ -70,7 +70,7 @@ def alerts(one: Notification) -> str:
     return f"{many}{one.status}{resolved}: {named}"
 
 
-def stretches(held: Sequence[HeldBack], width: int) -> list[Line]:
+def stretches(held: Sequence[HeldBack], width: int, when: Callable[[float], str] = clock) -> list[Line]:
     """What was held back, stretches of one reason and receiver together."""
     if not held:
         return []
@@ -79,7 +79,7 @@ def stretches(held: Sequence[HeldBack], width: int) -> list[Line]:
     for alert, first, times in grouped[:HELD_SHOWN]:
         until = "to the end" if first.to_s is None else f"for {format_span(first.to_s - first.from_s)}"
         many = f" ({times} times)" if times > 1 else ""
-        text = f"    {clock(first.from_s):<10}{alert} from {first.receiver}, {until}{many}: {first.why}"
+        text = f"    {when(first.from_s):<9} {alert} from {first.receiver}, {until}{many}: {first.why}"
         text += f"  ({place(first.at)})" if first.at else ""
         out += wrapped(text, width, " " * 14)
     if len(grouped) > HELD_SHOWN:

@@ -1,4 +1,4 @@
-"""The layout of text reports: titles with a rule, wrapped paragraphs, tables, findings. Pure; for all text renderings."""
+"""The layout of text reports: titles with a rule, wrapped paragraphs, tables, findings. Pure."""
 
 from __future__ import annotations
 

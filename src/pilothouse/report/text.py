@@ -13,8 +13,7 @@ import msgspec
 
 from pilothouse.base.duration import format_span
 from pilothouse.report import woken
-from pilothouse.report.lines import findings as _findings
-from pilothouse.report.lines import table as _table
+from pilothouse.report.lines import findings, table, title, wrapped
 from pilothouse.report.model import AlertTally, Figure, Moment, Report, Spent, Verdict
 from pilothouse.report.timeline import DETAIL_WEIGHT, Line, draw
 from pilothouse.report.wording import (
@@ -50,18 +49,18 @@ def render(report: Report, width: int = 100, spent: Spent | None = None) -> list
     width = max(60, min(width, 160))
     if report.outcome == "unusable":
         head: list[Line] = [[("Nothing could be rehearsed", "bad")]]
-        return head + _findings(report.findings, width) + _closing(report, width)
+        return head + findings(report.findings, width) + _closing(report, width)
     out = _header(report, width, spent)
     out += _verdicts(report, width)
     if report.shown is not None:
-        out += _title("Timeline", _shown_seed(report), width)
+        out += title("Timeline", _shown_seed(report), width)
         out += draw(report.shown, width)
         out += _moments(report.shown.moments, width)
     out += _alerts(report.alerts, report.runs, width)
     out += woken.render(report.receivers, report.shown, width)
     out += _figures(report.figures, width)
     out += _assumptions(report, width)
-    out += _findings(report.findings, width)
+    out += findings(report.findings, width)
     return out + _closing(report, width)
 
 
@@ -84,16 +83,16 @@ def _header(report: Report, width: int, spent: Spent | None) -> list[Line]:
         facts[-1] += f" (of {report.runs_asked}: more would not change the verdicts)"
     if spent is not None:
         facts.append(f"{spent.cpu_s:.1f} CPU s")
-    out += _wrapped("  " + " · ".join(facts), width, "  ", "dim")
+    out += wrapped("  " + " · ".join(facts), width, "  ", "dim")
     inputs = report.inputs
     things = [count(n, kind, kind) for kind, n in inputs.objects.items()]
     if inputs.alerts:
         things.append(count(inputs.alerts, "alert"))
     if inputs.files:
         text = f"  from {count(len(inputs.files), 'file')}: {', '.join(things) or 'nothing usable'}"
-        out += _wrapped(text, width, "    ", "dim")
+        out += wrapped(text, width, "    ", "dim")
     if inputs.cluster:
-        out += _wrapped(f"  on {inputs.cluster}", width, "    ", "dim")
+        out += wrapped(f"  on {inputs.cluster}", width, "    ", "dim")
     if report.verification is not None:
         out += _verification(report, width)
     return out
@@ -104,8 +103,8 @@ def _verification(report: Report, width: int) -> list[Line]:
     if check is None:
         return []
     if check.equal:
-        return _wrapped(f"  verified: two processes, the same {check.digest[:16]}", width, "    ", "good")
-    return _wrapped(f"  NOT REPRODUCED: {check.first_difference}", width, "    ", "bad")
+        return wrapped(f"  verified: two processes, the same {check.digest[:16]}", width, "    ", "good")
+    return wrapped(f"  NOT REPRODUCED: {check.first_difference}", width, "    ", "bad")
 
 
 def _verdicts(report: Report, width: int) -> list[Line]:
@@ -116,7 +115,7 @@ def _verdicts(report: Report, width: int) -> list[Line]:
             note += ", but broken input was left out"
     else:
         note = "nothing was expected: add `expect:` to a scenario"
-    out = _title("Verdict", note, width, STYLES[report.outcome])
+    out = title("Verdict", note, width, STYLES[report.outcome])
     for verdict in report.verdicts:
         out += _verdict(verdict, width)
     return out
@@ -137,16 +136,16 @@ def _verdict(verdict: Verdict, width: int) -> list[Line]:
     out.append(head)
     at = f"  ({place(verdict.at)})" if verdict.at else ""
     if verdict.asked != verdict.name:
-        out += _wrapped(f"{indent}asked: {verdict.asked}{at}", width, indent + "  ", "dim")
+        out += wrapped(f"{indent}asked: {verdict.asked}{at}", width, indent + "  ", "dim")
         at = ""
-    out += _wrapped(f"{indent}seen: {body}{at}", width, indent + "  ")
+    out += wrapped(f"{indent}seen: {body}{at}", width, indent + "  ")
     for why in verdict.why:
         if why.text == verdict.asked and why.at == verdict.at:
             continue  # said above
         text = why.text + (f"  ({place(why.at)})" if why.at else "")
-        out += _wrapped(f"{indent}why: {text}", width, indent + "  ")
+        out += wrapped(f"{indent}why: {text}", width, indent + "  ")
     if verdict.hint:
-        out += _wrapped(f"{indent}→ {verdict.hint}", width, indent + "  ")
+        out += wrapped(f"{indent}→ {verdict.hint}", width, indent + "  ")
     return out
 
 
@@ -172,7 +171,7 @@ def _moments(moments: list[Moment], width: int) -> list[Line]:
     ranked = sorted(range(len(moments)), key=lambda i: (-moments[i].weight, i))[:MOMENTS_SHOWN]
     ranked = [i for i in ranked if moments[i].weight >= least]
     left = given - sum(_told(moments[i]) for i in ranked)
-    out = _title("What happened", f"{count(left, 'smaller thing')} left out" if left else "", width)
+    out = title("What happened", f"{count(left, 'smaller thing')} left out" if left else "", width)
     for moment in sorted((moments[i] for i in ranked), key=lambda m: m.at_s):
         style = {"fault": "bad", "alert": "warn", "deploy": "bold"}.get(moment.kind, "")
         at = place(moment.at)
@@ -180,7 +179,7 @@ def _moments(moments: list[Moment], width: int) -> list[Line]:
         if at and len(text) + len(at) + 2 <= width:
             out.append([(text, style), (at.rjust(width - len(text)), "dim")])
         else:
-            out += _wrapped(text, width, " " * 12, style)
+            out += wrapped(text, width, " " * 12, style)
             if at:
                 out.append([(" " * 12 + at, "dim")])
     return out
@@ -223,14 +222,14 @@ def _alerts(alerts: list[AlertTally], runs: int, width: int) -> list[Line]:
     fired = [a for a in alerts if a.fired_runs or a.pending_s]
     silent = [a.name for a in alerts if not (a.fired_runs or a.pending_s)]
     note = f"{sum(a.fired_runs > 0 for a in alerts)} of {len(alerts)} fired"
-    out = _title("Alerts", note, width)
+    out = title("Alerts", note, width)
     if fired:
         rows = [["alert", "severity", "first firing", "firing", "rule"]]
         for alert in fired:
             rows.append([alert.name, alert.severity or "–", _first(alert, runs), _lasting(alert), place(alert.at)])
-        out += _table(rows, width)
+        out += table(rows, width)
     if silent:
-        out += _wrapped(f"  silent: {', '.join(silent)}", width, "    ", "dim")
+        out += wrapped(f"  silent: {', '.join(silent)}", width, "    ", "dim")
     return out
 
 
@@ -253,7 +252,7 @@ def _lasting(alert: AlertTally) -> str:
 def _figures(figures: list[Figure], width: int) -> list[Line]:
     if not figures:
         return []
-    out = _title("Figures", MARK_LEGEND, width)
+    out = title("Figures", MARK_LEGEND, width)
     name_width = min(34, max(len(f.title) for f in figures) + 2)
     for figure in figures:
         value = amount(figure.value, figure.unit)
@@ -264,26 +263,26 @@ def _figures(figures: list[Figure], width: int) -> list[Line]:
         if reasons and len(line) + len(reasons) + 3 <= width:
             out.append([(line, ""), (f"   {reasons}", "dim")])
             continue
-        out += _wrapped(line, width, "      ")
+        out += wrapped(line, width, "      ")
         if reasons:
-            out += _wrapped(f"      {reasons}", width, "      ", "dim")
+            out += wrapped(f"      {reasons}", width, "      ", "dim")
     return out
 
 
 def _assumptions(report: Report, width: int) -> list[Line]:
     if not report.assumptions:
         return []
-    out = _title("Assumptions", report.model, width)
+    out = title("Assumptions", report.model, width)
     for assumed in report.assumptions:
-        out += _wrapped(f"  ~ {assumed.what}: {assumed.value}", width, "    ")
-        out += _wrapped(f"    because {assumed.why}", width, "      ", "dim")
-        out += _wrapped(f"    change it: {assumed.change}", width, "      ", "dim")
+        out += wrapped(f"  ~ {assumed.what}: {assumed.value}", width, "    ")
+        out += wrapped(f"    because {assumed.why}", width, "      ", "dim")
+        out += wrapped(f"    change it: {assumed.change}", width, "      ", "dim")
         if assumed.effect:
-            out += _wrapped(f"    then: {assumed.effect}", width, "      ", "dim")
+            out += wrapped(f"    then: {assumed.effect}", width, "      ", "dim")
     return out
 
 
 def _closing(report: Report, width: int) -> list[Line]:
     if not report.next_command:
         return []
-    return [[], *_wrapped(f"Next: {report.next_command}", width, "      ", "bold")]
+    return [[], *wrapped(f"Next: {report.next_command}", width, "      ", "bold")]

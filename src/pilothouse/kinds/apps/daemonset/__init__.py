@@ -1,0 +1,1 @@
+"""apps/DaemonSet: one pod on every node that fits."""

@@ -1,0 +1,1 @@
+"""ReplicationController: a number of pods kept alive, from before ReplicaSets."""

@@ -9,7 +9,9 @@ tells `nodes` what to do. Events read like cluster-autoscaler's.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.base import selectors
@@ -41,6 +43,8 @@ class Autoscaler:
         self._pods: dict[str, Object] = {}
         self._unneeded: Mapping[str, float] = {}
         self._last_growth_s: float | None = None
+        self._settled: _Settled | None = None
+        self._news = True
         self._told: dict[str, None] = {}
         self._draining: dict[str, None] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,6 +67,7 @@ class Autoscaler:
         while True:
             await asyncio.sleep(pools.SCAN_PERIOD_S)
             for change in watch.take():
+                self._news = True
                 self._follow(change)
             if not self._grow():
                 await self._shrink()
@@ -158,6 +163,7 @@ class Autoscaler:
         nodes = self._nodes
         if all(nodes.desired.get(name, 0) <= group.min for name, group in nodes.groups.items()):
             self._unneeded = {}
+            self._settled = None
             return
         pool_of = {
             m.name: m.group
@@ -165,22 +171,32 @@ class Autoscaler:
             if m.ready_s is not None and not m.lost and m.name not in self._draining
         }
         budgets = [s.object for s in self._client.list("policy/PodDisruptionBudget")]
+        now_s = self._clock.time()
+        if not self._news and self._settled is not None and self._settled.holds(pool_of, budgets, now_s):
+            return
         plan = pools.shrink(
             self._cluster,
             self._pool_list(),
             pool_of,
             self._unneeded,
-            self._clock.time(),
+            now_s,
             mobility=lambda uid: _mobility(self._pods[uid], budgets),
             budgets={_key(b): int((b.get("status") or {}).get("disruptionsAllowed") or 0) for b in budgets},
             last_growth_s=self._last_growth_s,
         )
         self._unneeded = plan.unneeded
+        self._news = False
+        self._settled = None if plan.removals else _Settled(pool_of, budgets, self._ripe_s(plan.unneeded))
         for removal in plan.removals:
             self._draining[removal.node] = None
             leaving = [uid for uid, _ in removal.moves]
             self._tasks.append(asyncio.ensure_future(self._drain(removal.node, leaving)))
         self._tasks = [task for task in self._tasks if not task.done()]
+
+    def _ripe_s(self, unneeded: Mapping[str, float]) -> float:
+        """When the first of these machines may go, if nothing else happens."""
+        ripe_s = min(unneeded.values(), default=math.inf) + pools.UNNEEDED_S
+        return ripe_s if self._last_growth_s is None else max(ripe_s, self._last_growth_s + pools.DELAY_AFTER_ADD_S)
 
     async def _drain(self, name: str, uids: Sequence[str]) -> None:
         """No new pods, the present ones leave, the machine goes when they are gone."""
@@ -207,6 +223,21 @@ class Autoscaler:
             return False
         stored = self._client.get("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
         return stored is not None and stored.object["metadata"]["uid"] == uid
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A look after which no machine went. Until pods, nodes, machines or budgets change, only time can make one go."""
+
+    pool_of: Mapping[str, str]
+    budgets: Sequence[Object]
+    ripe_s: float
+
+    def holds(self, pool_of: Mapping[str, str], budgets: Sequence[Object], now_s: float) -> bool:
+        """Whether another look now would give the same."""
+        if now_s >= self.ripe_s or pool_of != self.pool_of or len(budgets) != len(self.budgets):
+            return False
+        return all(b is known for b, known in zip(budgets, self.budgets))
 
 
 def _key(obj: Object) -> str:

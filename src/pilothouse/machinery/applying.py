@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from pilothouse.base.actions import Object
-from pilothouse.base.errors import BadRequest, Conflict, Invalid
+from pilothouse.base.errors import ApiError, BadRequest, Conflict, Invalid
 from pilothouse.engines.apply import field_sets, go_text, managers, server_side, shapes
 from pilothouse.engines.apply.field_sets import EMPTY, FieldSet
 from pilothouse.engines.apply.json_patch import PatchError, apply_json_patch
@@ -52,7 +52,7 @@ def _part(source: SchemaSource) -> shapes.Part:
 
 @lru_cache(maxsize=1)
 def _scale_part() -> shapes.Part:
-    document = openapi.read_document("kubernetes-openapi/apis_autoscaling_v1.json")
+    document = openapi.read_document(_CORE)
     return shapes.of_component(document["components"]["schemas"], "io.k8s.api.autoscaling.v1.Scale")
 
 
@@ -371,11 +371,15 @@ def _strategic_patched(kind: Kind, old: Object, patch: Mapping[str, Any]) -> Obj
         raise refusals.PlainInternal(str(error)) from None
 
 
-def patch_text(old: Object, new: Any, patch: Any, patch_type: str) -> str:
-    """What a refused patch is shown as: the patched document, or for a strategic patch the patch itself."""
+def unreadable(kind: Kind, old: Object, patch: Any, patch_type: str, error: refusals.Undecodable) -> ApiError:
+    """What a patch is told that leads to something which is not of the kind: 422, quoting the patched document or, for
+    a strategic patch, the patch itself."""
+    if not isinstance(patch, list if patch_type == JSON else Mapping):
+        return error
     if patch_type == STRATEGIC:
-        return go_text.plain(patch)
-    return json.dumps(_sorted_where_changed(old, new), ensure_ascii=False, separators=(",", ":"))
+        return refusals.bad_patch(go_text.plain(patch), error.why)
+    shown = _sorted_where_changed(old, patched(kind, old, patch, patch_type))
+    return refusals.bad_patch(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), error.why)
 
 
 def _sorted_where_changed(old: Any, new: Any) -> Any:
@@ -384,14 +388,3 @@ def _sorted_where_changed(old: Any, new: Any) -> Any:
         return new
     before = old if isinstance(old, Mapping) else {}
     return {key: _sorted_where_changed(before.get(key), new[key]) for key in sorted(new)}
-
-
-def wrong_type(kind: Kind, obj: Object, known: bool) -> str:
-    """Why the patched document is no longer of the kind; "" when it is. known: the kind it claims exists."""
-    version, word = obj.get("apiVersion", ""), obj.get("kind", "")
-    if (version, word) == (kind.api_version, kind.kind):
-        return ""
-    if not known:
-        return f'no kind "{word}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-    short = str(version).rpartition("/")[2]
-    return f"converting ({short}.{word}) to ({kind.group.split('.')[0] or 'core'}.{kind.kind}): unknown conversion"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pilothouse.base.actions import Object
 from pilothouse.base.errors import AlreadyExists, ApiError, BadRequest, Cause, Conflict, Invalid, NotFound
 from pilothouse.engines.schema import wording
-from pilothouse.machinery.kind import Kind
+from pilothouse.machinery.kind import Kind, Kinds
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -71,6 +72,20 @@ def undecodable(kind: Kind, why: str) -> Undecodable:
 def uid_of_nothing(uid: str) -> str:
     """Why an apply that names a uid cannot create."""
     return f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+
+
+def demand_kind(kind: Kind, obj: Object, kinds: Kinds) -> None:
+    """Undecodable unless a patched document is still of the kind."""
+    version, word = obj.get("apiVersion", ""), obj.get("kind", "")
+    if (version, word) == (kind.api_version, kind.kind):
+        return
+    if version.__class__ is not str or word.__class__ is not str:
+        raise Undecodable(kind, "couldn't get version/kind; json parse error")
+    if kinds.of_type(version, word) is None:
+        why = f'no kind "{word}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise Undecodable(kind, why)
+    short, group = version.rpartition("/")[2], kind.group.split(".")[0] or "core"
+    raise Undecodable(kind, f"converting ({short}.{word}) to ({group}.{kind.kind}): unknown conversion")
 
 
 def bad_patch(shown: str, why: str) -> Invalid:

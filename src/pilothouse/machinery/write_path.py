@@ -193,8 +193,19 @@ class WritePath:
         if resource_version and resource_version != old.object["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind, name)
         finish = finish or self._finish(manager)
-        if patch_type != applying.MERGE:
+        if subresource == "binding":
+            return self._bind(kind, old, patch, dry_run)
+        try:
+            if patch_type == applying.MERGE and not ("kind" in patch or "apiVersion" in patch):
+                return self._merge(kind, old, patch, subresource, dry_run, finish)
             return self._patch_whole(kind, old, patch, patch_type, subresource, dry_run, finish)
+        except refusals.Undecodable as error:
+            raise applying.unreadable(kind, old.object, patch, patch_type, error) from None
+
+    def _merge(
+        self, kind: Kind, old: Stored, patch: Any, subresource: str, dry_run: bool, finish: Finish | None
+    ) -> Object:
+        """A merge patch: only the parts that it speaks of are looked at."""
         metadata = self._metadata(kind, patch) if patch.__class__ is not dict or "metadata" in patch else {}
         if metadata:
             self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
@@ -204,10 +215,8 @@ class WritePath:
             return self._put_status(kind, old, status, dry_run, asked, finish)
         if subresource == "scale":
             return self._scale(kind, old, patch, dry_run, finish)
-        if subresource == "binding":
-            return self._bind(kind, old, patch, dry_run)
         if subresource:
-            raise refusals.not_found(kind, f"{name}/{subresource}")
+            raise refusals.not_found(kind, f"{old.object['metadata']['name']}/{subresource}")
         return self._update(kind, old, apply_merge_patch(old.object, patch), dry_run, finish)
 
     def _patch_whole(
@@ -220,25 +229,22 @@ class WritePath:
         dry_run: bool,
         finish: Finish | None,
     ) -> Object:
-        """A patch that needs the whole object to find its places; a refusal then shows what it led to."""
+        """A patch that needs the whole object to find its places."""
         before = old.object
         if subresource == "scale":
-            shown = {"spec": {"replicas": (before.get("spec") or {}).get("replicas", 0)}}
-            return self._scale(kind, old, applying.scale_patched(shown, patch, patch_type), dry_run, finish)
+            scale = {"spec": {"replicas": (before.get("spec") or {}).get("replicas", 0)}}
+            return self._scale(kind, old, applying.scale_patched(scale, patch, patch_type), dry_run, finish)
         new = applying.patched(kind, before, patch, patch_type)
         if new is before:
             return before
-        try:
-            metadata = self._metadata(kind, new)
-            self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
-            if subresource == "status":
-                return self._put_status(kind, old, new.get("status") or {}, dry_run, metadata, finish)
-            if subresource:
-                raise refusals.not_found(kind, f"{before['metadata']['name']}/{subresource}")
-            return self._update(kind, old, new, dry_run, finish)
-        except refusals.Undecodable as error:
-            shown_text = applying.patch_text(before, new, patch, patch_type)
-            raise refusals.bad_patch(shown_text, error.why) from None
+        refusals.demand_kind(kind, new, self.kinds)
+        metadata = self._metadata(kind, new)
+        self._same_version(kind, old, {"resourceVersion": metadata.get("resourceVersion")})
+        if subresource == "status":
+            return self._put_status(kind, old, new.get("status") or {}, dry_run, metadata, finish)
+        if subresource:
+            raise refusals.not_found(kind, f"{before['metadata']['name']}/{subresource}")
+        return self._update(kind, old, new, dry_run, finish)
 
     def apply(
         self,
@@ -472,6 +478,8 @@ class WritePath:
             old = self.store.put(kind.name, plan.object)
         if plan.removed:
             self.store.remove(kind.name, namespace, name)
+            gone = old.object
+            return {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.store.revision)}}
         return old.object
 
     # Asking

@@ -16,6 +16,22 @@ STRING, NUMERIC, BOOLEAN, UNTYPED = "string", "numeric", "boolean", "untyped"
 ATOMIC, SET, MAP = "atomic", "set", "map"
 
 _REFERENCE = "#/components/schemas/"
+_TIMES = ("Time", "MicroTime")
+_TIMES_BY_VALUE = frozenset(
+    (
+        "eventTime",
+        "finishedAt",
+        "firstTimestamp",
+        "lastHeartbeatTime",
+        "lastProbeTime",
+        "lastTimestamp",
+        "lastTransitionTime",
+        "lastUpdateTime",
+        "startedAt",
+    )
+)
+"""Times that Go writes as null when they are not set, since they are no pointers; the schema does not tell."""
+
 _SCALARS = {"integer": NUMERIC, "number": NUMERIC, "boolean": BOOLEAN}
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -37,6 +53,7 @@ class Part:
     __slots__ = (
         "_fields",
         "_item",
+        "_nulls",
         "_resolve",
         "element",
         "free",
@@ -72,6 +89,7 @@ class Part:
         self._resolve = fields
         self._fields: Mapping[str, FieldPart] | None = None
         self._item: Any = item
+        self._nulls: tuple[str, ...] | None = None
 
     @property
     def fields(self) -> Mapping[str, FieldPart]:
@@ -79,6 +97,13 @@ class Part:
         if self._fields is None:
             self._fields = self._resolve() if self._resolve is not None else {}
         return self._fields
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """Fields that are null, not absent, when nobody set them."""
+        if self._nulls is None:
+            self._nulls = tuple(name for name, field in self.fields.items() if field.always and field.zero is None)
+        return self._nulls
 
     @property
     def item(self) -> Part:
@@ -178,7 +203,7 @@ class _Components:
                 name: FieldPart(
                     lambda value=value: self.part(value),  # type: ignore[misc]
                     value,
-                    name in required or value.get("default") == {},
+                    name in required or value.get("default") == {} or _is_time_by_value(name, value),
                 )
                 for name, value in properties.items()
             }
@@ -205,6 +230,12 @@ def of_component(schemas: Mapping[str, Any], name: str) -> Part:
     """The shape of a built-in kind; schemas: an OpenAPI document's `components.schemas`, name: e.g.
     "io.k8s.api.core.v1.Pod"."""
     return _Components(schemas).root(name)
+
+
+def _is_time_by_value(name: str, schema: Mapping[str, Any]) -> bool:
+    if name not in _TIMES_BY_VALUE:
+        return False
+    return any(part.get("$ref", "").rpartition(".")[2] in _TIMES for part in (schema, *schema.get("allOf", ())))
 
 
 def _string(schema: Mapping[str, Any]) -> Part:

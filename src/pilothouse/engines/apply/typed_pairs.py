@@ -215,6 +215,8 @@ def _side(part: Part, value: Any) -> FieldSet | None:
             below = known.part if known is not None else element
             if below is not None and name not in skip:
                 out["f:" + name] = EMPTY if entry.__class__ is str else field_sets.with_self(_side(below, entry))
+        for name in part.nulls:
+            out.setdefault("f:" + name, EMPTY)
         return out
     if kind == "list" and part.list_kind != shapes.ATOMIC and value:
         out = {}

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from pilothouse.kinds.apps.controllerrevision.kind import KIND as CONTROLLERREVISION
+from pilothouse.kinds.apps.daemonset import controller as daemonset
+from pilothouse.kinds.apps.daemonset.kind import KIND as DAEMONSET
 from pilothouse.kinds.apps.deployment import controller as deployment
 from pilothouse.kinds.apps.deployment.kind import KIND as DEPLOYMENT
 from pilothouse.kinds.apps.replicaset import controller as replicaset
 from pilothouse.kinds.apps.replicaset.kind import KIND as REPLICASET
+from pilothouse.kinds.apps.statefulset import controller as statefulset
+from pilothouse.kinds.apps.statefulset.kind import KIND as STATEFULSET
 from pilothouse.kinds.autoscaling.horizontalpodautoscaler import controller as horizontalpodautoscaler
 from pilothouse.kinds.autoscaling.horizontalpodautoscaler.kind import KIND as HORIZONTALPODAUTOSCALER
+from pilothouse.kinds.batch.cronjob import controller as cronjob
+from pilothouse.kinds.batch.cronjob.kind import KIND as CRONJOB
+from pilothouse.kinds.batch.job import controller as job
+from pilothouse.kinds.batch.job import ttl
+from pilothouse.kinds.batch.job.kind import KIND as JOB
 from pilothouse.kinds.core.configmap.kind import KIND as CONFIGMAP
 from pilothouse.kinds.core.event.kind import KIND as EVENT
 from pilothouse.kinds.core.namespace import controller as namespace
 from pilothouse.kinds.core.namespace.kind import KIND as NAMESPACE
 from pilothouse.kinds.core.node.kind import KIND as NODE
+from pilothouse.kinds.core.persistentvolumeclaim.kind import KIND as PERSISTENTVOLUMECLAIM
 from pilothouse.kinds.core.pod.kind import KIND as POD
+from pilothouse.kinds.core.replicationcontroller import controller as replicationcontroller
+from pilothouse.kinds.core.replicationcontroller.kind import KIND as REPLICATIONCONTROLLER
 from pilothouse.kinds.core.secret.kind import KIND as SECRET
 from pilothouse.kinds.core.service.kind import KIND as SERVICE
 from pilothouse.kinds.core.serviceaccount.kind import KIND as SERVICEACCOUNT
@@ -39,9 +52,16 @@ KINDS = Kinds(
         CONFIGMAP,
         SECRET,
         SERVICEACCOUNT,
+        PERSISTENTVOLUMECLAIM,
+        REPLICATIONCONTROLLER,
         EVENT,
         DEPLOYMENT,
         REPLICASET,
+        STATEFULSET,
+        DAEMONSET,
+        CONTROLLERREVISION,
+        JOB,
+        CRONJOB,
         HORIZONTALPODAUTOSCALER,
         PODDISRUPTIONBUDGET,
         ENDPOINTSLICE,
@@ -58,6 +78,12 @@ def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
         namespace.NamespaceController(),
         deployment.DeploymentController(client),
         replicaset.ReplicaSetController(client),
+        statefulset.StatefulSetController(client),
+        daemonset.DaemonSetController(client),
+        job.JobController(client),
+        ttl.TtlController(),
+        cronjob.CronJobController(),
+        replicationcontroller.ReplicationController(client),
         endpointslice.EndpointSliceController(client),
         poddisruptionbudget.BudgetController(client),
         horizontalpodautoscaler.HorizontalController(metrics),
@@ -67,7 +93,18 @@ def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
 def indexes() -> dict[str, dict[str, IndexFunction]]:
     """{kind: {index: function}} that the controllers read by; two that ask for the same index share it."""
     out: dict[str, dict[str, IndexFunction]] = {}
-    for module in (deployment, replicaset, endpointslice, poddisruptionbudget, horizontalpodautoscaler):
+    for module in (
+        deployment,
+        replicaset,
+        statefulset,
+        daemonset,
+        job,
+        cronjob,
+        replicationcontroller,
+        endpointslice,
+        poddisruptionbudget,
+        horizontalpodautoscaler,
+    ):
         for kind, functions in module.INDEXES.items():
             out.setdefault(kind, {}).update(functions)
     return out

@@ -170,11 +170,10 @@ class _Pass:
         for node in nodes[:BURST]:
             body = pods.new_pod(self.owner, self.hash, node)
             self.actions.append(Create("Pod", body, event_ok="SuccessfulCreate"))
-        done = [action.name for action in self.actions if isinstance(action, Delete) and action.kind == "Pod"]
         for daemon in excess[:BURST]:
             meta = daemon.view.metadata
-            if meta.name not in done:
-                self.actions.append(Delete("Pod", meta.namespace, meta.name, uid=meta.uid, event_ok="SuccessfulDelete"))
+            self.actions.append(Delete("Pod", meta.namespace, meta.name, uid=meta.uid, event_ok="SuccessfulDelete"))
+        self.managed = bool(nodes or excess)
 
     # -- outdated pods --
 

@@ -16,9 +16,10 @@ import click
 from pilothouse import __version__
 from pilothouse.cli.backtest import backtest
 from pilothouse.cli.demo import demo
+from pilothouse.cli.metrics import metrics
 from pilothouse.cli.rehearse import rehearse
-from pilothouse.cli.up import up
 from pilothouse.cli.rule_tests import test
+from pilothouse.cli.up import up
 
 USAGE = 3
 OURS = 70
@@ -55,6 +56,7 @@ def cli(context: click.Context, debug: bool) -> int | None:  # noqa: ARG001  (re
 cli.add_command(rehearse)
 cli.add_command(demo)
 cli.add_command(up)
+cli.add_command(metrics)
 cli.add_command(test)
 cli.add_command(backtest)
 

@@ -64,7 +64,8 @@ def _shuffled(words: npt.NDArray[np.uint64], level: int) -> bytes:
 
 def _unshuffled(data: bytes, count: int) -> npt.NDArray[np.uint64]:
     planes = np.frombuffer(zlib.decompress(data), dtype=np.uint8).reshape(8, count)
-    return np.ascontiguousarray(planes.T).reshape(-1).view(np.uint64)
+    # A copy in every case: what was decompressed cannot be written, and one word alone is contiguous both ways.
+    return planes.T.copy(order="C").reshape(-1).view(np.uint64)
 
 
 def pack_row(row: Floats, before: Floats) -> bytes:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pilothouse.signals.metrics.push import PushRefused
 from pilothouse.signals.metrics.remote_write import decode_write_request
-from pilothouse.wire.prometheus import query, rules, series, status, targets
+from pilothouse.wire.prometheus import own_metrics, query, rules, series, status, targets
 from pilothouse.wire.prometheus.context import Context
 from pilothouse.wire.prometheus.exchange import ApiFailure, Form, Request, Response, failure, text
 
@@ -41,6 +41,7 @@ ROUTES: tuple[tuple[str, tuple[str, ...], Handler], ...] = (
     ("/api/v1/status/walreplay", _READ, status.walreplay),
     ("/api/v1/status/tsdb", _READ, status.tsdb),
     ("/federate", _READ, series.federate),
+    ("/metrics", _READ, own_metrics.page),
     ("/-/healthy", ("GET", "HEAD"), status.healthy),
     ("/-/ready", ("GET", "HEAD"), status.ready),
 )

@@ -249,3 +249,18 @@ def test_records_stop_at_a_length_that_cannot_be() -> None:
     data = form.LOG_MAGIC + form.record(form.FRAME, b"x") + struct.pack("<II", 2**31, 0) + b"rest"
     assert list(form.records(data, form.LOG_MAGIC)) == [(form.FRAME, b"x")]
     assert list(form.records(data, form.BLOCK_MAGIC)) == []
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_narrow_frame_comes_back_from_the_log(tmp_path: Path, columns: int) -> None:
+    """One column alone once gave a read-only row, and the server did not start again."""
+    database = opened(tmp_path, T0)
+    frame = database.frame("rule")
+    for column in range(columns):
+        frame.add(make_labels({"__name__": "recorded", "column": str(column)}))
+    for step in range(3):
+        frame.append(T0 + step * 1000, [step + column / 8 for column in range(columns)])
+    database.sync()
+    before = contents(database)
+    assert len(before) == columns
+    assert contents(opened(tmp_path, T0 + 10_000)) == before

@@ -1,0 +1,1 @@
+"""Real clients and whole processes against our servers, on loopback only."""

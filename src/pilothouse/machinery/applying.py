@@ -105,7 +105,12 @@ def owned_after(kind: Kind, new: Object, old: Object | None, who: Writer) -> Obj
     if not managed and old is not None:
         return with_entries(new, [])
     live = old if old is not None else EMPTY
-    return with_entries(new, managers.written(server_side.updated(part_of(kind.schema), live, new, managed, who)))
+    try:
+        entries = managers.written(server_side.updated(part_of(kind.schema), live, new, managed, who))
+    except ShapeError:
+        # An ordinary write never fails over its owners: it is refused by validation, or they stay as they were.
+        entries = list(stored or [])
+    return with_entries(new, entries)
 
 
 def _asked(kind: Kind, asked: Any, stored: Sequence[Mapping[str, Any]] | None) -> Managed:

@@ -169,21 +169,25 @@ def is_sound(fields: Any) -> bool:
 
 # Steps
 
-_KEY_STEPS: dict[tuple[str, Any], str] = {}
+_KEY_STEPS: dict[tuple[tuple[str, ...], tuple[Any, ...]], str] = {}
 _KEY_STEPS_LIMIT = 8_192
+_PLAIN_CLASSES = (str, int)
+"""Classes whose equal values have one text: True would hide behind 1."""
 
 
 def key_step(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
-    """`k:{"name":"app"}`; names sorted."""
-    if len(names) == 1 and values[0].__class__ is str:
-        known = _KEY_STEPS.get((names[0], values[0]))
-        if known is not None:
-            return known
-        made = "k:{" + _json(names[0]) + ":" + _json(values[0]) + "}"
+    """`k:{"name":"app"}`; names sorted. The same few keys are written over and over, so they are remembered."""
+    if not all(value.__class__ in _PLAIN_CLASSES for value in values):
+        return _key_step(names, values)
+    known = _KEY_STEPS.get((names, values))
+    if known is None:
         if len(_KEY_STEPS) >= _KEY_STEPS_LIMIT:
             _KEY_STEPS.clear()
-        _KEY_STEPS[names[0], values[0]] = made
-        return made
+        known = _KEY_STEPS[names, values] = _key_step(names, values)
+    return known
+
+
+def _key_step(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     return "k:{" + ",".join([f"{_json(name)}:{_json(value)}" for name, value in zip(names, values)]) + "}"
 
 

@@ -203,7 +203,7 @@ class _Components:
                 name: FieldPart(
                     lambda value=value: self.part(value),  # type: ignore[misc]
                     value,
-                    name in required or value.get("default") == {} or _is_time_by_value(name, value),
+                    name in required or not value.get("default", True) or _is_time_by_value(name, value),
                 )
                 for name, value in properties.items()
             }

@@ -207,7 +207,7 @@ def _changed_kind(part: Part, old: Any, old_kind: str, new: Any, kind: str) -> _
 def _side(part: Part, value: Any) -> FieldSet | None:
     """Every place below one that only one side has, maps and lists on the way among them; EMPTY for a leaf."""
     kind = kind_of(value, part)
-    if kind == "map" and not part.whole and value:
+    if kind == "map" and not part.whole and value and value.__class__ is dict:
         fields, element, skip = part.fields, part.element, part.skip
         out = {}
         for name, entry in value.items():
@@ -218,7 +218,7 @@ def _side(part: Part, value: Any) -> FieldSet | None:
         for name in part.nulls:
             out.setdefault("f:" + name, EMPTY)
         return out
-    if kind == "list" and part.list_kind != shapes.ATOMIC and value:
+    if kind == "list" and part.list_kind != shapes.ATOMIC and value and value.__class__ is list:
         out = {}
         for item in value:
             step = item_step(part, item)

@@ -86,15 +86,19 @@ def item_steps(part: Part, items: Iterable[Any]) -> list[str]:
 # Check
 
 
+_Place = tuple[Any, str | int]
+"""A place as (the place above it, the step there); made into text only when something is wrong."""
+
+
 def check(part: Part, value: Any) -> None:
     """ShapeError unless the value has the shape: known fields, right types, items with keys and none of them twice."""
     found: list[str] = []
-    _check(part, value, "", found)
+    _check(part, value, None, found)
     if found:
         raise ShapeError(found[0] if len(found) == 1 else "\n  ".join(["errors:", *found]))
 
 
-def _check(part: Part, value: Any, at: str, found: list[str]) -> None:
+def _check(part: Part, value: Any, at: _Place | None, found: list[str]) -> None:
     if value is None:
         return
     kind = kind_of(value, part)
@@ -105,10 +109,10 @@ def _check(part: Part, value: Any, at: str, found: list[str]) -> None:
     else:
         complaint = _scalar_complaint(part.scalar, value)
         if complaint:
-            found.append(f"{at}: {complaint}")
+            found.append(_at(at, complaint))
 
 
-def _check_map(part: Part, value: Any, at: str, found: list[str]) -> None:
+def _check_map(part: Part, value: Any, at: _Place | None, found: list[str]) -> None:
     if value.__class__ is not dict:
         found.append(_at(at, f"expected map, got &{{{go_text.plain(value)}}}"))
         return
@@ -117,37 +121,46 @@ def _check_map(part: Part, value: Any, at: str, found: list[str]) -> None:
         known = fields.get(name)
         below = known.part if known is not None else element
         if below is None:
-            found.append(f"{at}.{name}: field not declared in schema")
+            found.append(_at((at, "f:" + name), "field not declared in schema"))
             return
         # Most fields are plain text: no call for those.
-        if entry.__class__ is str and below.scalar in (shapes.STRING, shapes.UNTYPED):
+        if entry.__class__ is str and below.scalar in _TEXT:
             continue
-        _check(below, entry, f"{at}.{name}", found)
+        _check(below, entry, (at, "f:" + name), found)
 
 
-def _check_list(part: Part, value: Any, at: str, found: list[str]) -> None:
+_TEXT = (shapes.STRING, shapes.UNTYPED)
+
+
+def _check_list(part: Part, value: Any, at: _Place | None, found: list[str]) -> None:
     if value.__class__ is not list:
         found.append(_at(at, f"expected list, got &{{{go_text.plain(value)}}}"))
         return
+    item = part.item
     if part.list_kind == shapes.ATOMIC:
-        for index, item in enumerate(value):
-            _check(part.item, item, f"{at}[{index}]", found)
+        for index, entry in enumerate(value):
+            if entry.__class__ is not str or item.scalar not in _TEXT:
+                _check(item, entry, (at, index), found)
         return
     seen: dict[str, None] = {}
-    for index, item in enumerate(value):
+    for index, entry in enumerate(value):
         try:
-            step = item_step(part, item)
+            step = item_step(part, entry)
         except ShapeError as error:
             found.append(_at(at, f"element {index}: {error}"))
             return
         if step in seen:
             found.append(_at(at, f"duplicate entries for key {field_sets.step_text(step)}"))
         seen[step] = None
-        _check(part.item, item, at + field_sets.step_text(step), found)
+        _check(item, entry, (at, step), found)
 
 
-def _at(at: str, text: str) -> str:
-    return f"{at}: {text}" if at else text
+def _at(at: _Place | None, complaint: str) -> str:
+    steps: list[str] = []
+    while at is not None:
+        at, step = at
+        steps.append(f"[{step}]" if isinstance(step, int) else field_sets.step_text(step))
+    return f"{''.join(reversed(steps))}: {complaint}" if steps else complaint
 
 
 def _scalar_complaint(scalar: str, value: Any) -> str:
@@ -174,14 +187,10 @@ def fields_of(part: Part, value: Any) -> FieldSet:
 def _below(part: Part, value: Any) -> FieldSet | None:
     """What lies below a place: EMPTY when the place itself is a leaf, None when there is nothing."""
     kind = kind_of(value, part)
-    if kind == "map":
-        if part.whole:
-            return EMPTY
-        return _fields_of_map(part, value) if value else None
-    if kind == "list":
-        if part.list_kind == shapes.ATOMIC:
-            return EMPTY
-        return _fields_of_list(part, value) if value else None
+    if kind == "map" and not part.whole:
+        return _fields_of_map(part, value) if value and value.__class__ is dict else None
+    if kind == "list" and part.list_kind != shapes.ATOMIC:
+        return _fields_of_list(part, value) if value and value.__class__ is list else None
     return EMPTY
 
 

@@ -4,6 +4,7 @@ schema alone."""
 from __future__ import annotations
 
 from pilothouse.assemble.kinds import KINDS
+from pilothouse.kinds.apiextensions.customresourcedefinition.kind import KIND as CUSTOMRESOURCEDEFINITION
 from pilothouse.kinds.rbac.clusterrole.kind import KIND as CLUSTERROLE
 from pilothouse.kinds.rbac.clusterrolebinding.kind import KIND as CLUSTERROLEBINDING
 from pilothouse.kinds.rbac.role.kind import KIND as ROLE
@@ -14,7 +15,7 @@ from pilothouse.machinery.kind import Kinds
 _OWN_GROUPS = ("pilothouse.dev", "monitoring.coreos.com")
 """Groups that the API serves only once their definitions are there."""
 
-API_KINDS = (ROLE, CLUSTERROLE, ROLEBINDING, CLUSTERROLEBINDING)
+API_KINDS = (ROLE, CLUSTERROLE, ROLEBINDING, CLUSTERROLEBINDING, CUSTOMRESOURCEDEFINITION)
 
 
 def served_kinds() -> Kinds:

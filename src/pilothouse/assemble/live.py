@@ -23,6 +23,7 @@ from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Store
 from pilothouse.wire.kubernetes.app import Api
 from pilothouse.wire.kubernetes.context import Context
+from pilothouse.wire.kubernetes.definitions import Definitions
 from pilothouse.wire.kubernetes.resources import Registry
 
 
@@ -46,6 +47,7 @@ class LiveApi:
     context: Context
     api: Api
     reconciler: Reconciler
+    definitions: Definitions
 
 
 def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | None = None) -> LiveApi:
@@ -68,4 +70,4 @@ def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | N
     client = Client(write_path)
     events = EventRecorder(clock)
     reconciler = Reconciler(client, events, clock, [AggregationController(client)], on_failure=options.on_failure)
-    return LiveApi(store, write_path, context, Api(context, options.on_error), reconciler)
+    return LiveApi(store, write_path, context, Api(context, options.on_error), reconciler, Definitions(context))

@@ -123,6 +123,7 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, ending.set)
     world.reconciler.start()
+    following = world.definitions.start()
     await serving.start()
     if options.kubeconfig:
         _write_kubeconfig(options.kubeconfig, certificates.kubeconfig(made, server))
@@ -130,6 +131,8 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
     await ending.wait()
     await serving.stop()
     await world.reconciler.stop()
+    world.definitions.close()
+    await following
 
 
 def _write_kubeconfig(file: str, text: str) -> None:

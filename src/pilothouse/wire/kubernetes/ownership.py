@@ -1,4 +1,4 @@
-"""Who wrote which field: the managedFields of ordinary writes and server-side apply, over `engines.apply`."""
+"""Who wrote which field of what the wire writes: `machinery.applying` for stored objects, and reviews, which nobody stores."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from pilothouse.base.actions import Object
-from pilothouse.machinery.kind import Kind
+from pilothouse.engines.apply import managers, server_side
+from pilothouse.machinery import applying
+from pilothouse.machinery.kind import Component, Kind
 from pilothouse.machinery.write_path import Finish
 from pilothouse.wire.kubernetes.resources import Resource
 
 
 def finish_update(resource: Resource, manager: str, now: str) -> Finish:
     """The last touch of a create, update or patch by `manager`: its entry in managedFields."""
+    touch = applying.finish(manager, now, resource.api_version)
 
-    def finish(kind: Kind, new: Object, old: Object | None, subresource: str) -> Object:  # noqa: ARG001
-        return new
-
-    return finish
-
-
-def finish_applied(managed: list[Mapping[str, Any]]) -> Finish:
-    """The last touch of a server-side apply: the managedFields that it worked out."""
-
-    def finish(kind: Kind, new: Object, old: Object | None, subresource: str) -> Object:  # noqa: ARG001
-        if new["metadata"].get("managedFields") == managed:
-            return new
-        return {**new, "metadata": {**new["metadata"], "managedFields": managed}}
+    def finish(kind: Kind, new: Object, old: Object | None, subresource: str) -> Object:
+        if old is not None and (new is old or new == old):
+            return old
+        return touch(kind, new, old, subresource)
 
     return finish
 
 
-def of_review(review: Object, manager: str, now: str, subresource: str = "") -> Object:  # noqa: ARG001
-    """A review as it is answered, with the entry of who sent it."""
-    return review
+def of_review(review: Object, source: Component, manager: str, now: str, subresource: str = "") -> Object:
+    """A review as it is answered, with the entry of who sent it; its status is nobody's."""
+    sent: Mapping[str, Any] = {key: value for key, value in review.items() if key != "status"}
+    who = server_side.Writer(manager, review["apiVersion"], now, subresource)
+    managed = server_side.updated(applying.part_of(source), {}, sent, {}, who)
+    return applying.with_entries(review, managers.written(managed))

@@ -12,16 +12,18 @@ import orjson
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import ApiError, BadRequest, Invalid
 from pilothouse.engines.apply.json_patch import PatchError, apply_json_patch
+from pilothouse.engines.apply import go_text
 from pilothouse.engines.apply.merge_patch import apply_merge_patch
+from pilothouse.engines.apply.strategic import StrategicError, apply_strategic_patch
 from pilothouse.engines.schema import wording
 from pilothouse.engines.schema.structure import Findings
-from pilothouse.machinery import refusals
-from pilothouse.wire.kubernetes import decode, negotiation, ownership, policies, reads, render, writes
+from pilothouse.machinery import applying, refusals
+from pilothouse.wire.kubernetes import decode, negotiation, ownership, policies, reads, render, server_apply, writes
 from pilothouse.wire.kubernetes.answer import Answer
 from pilothouse.wire.kubernetes.context import Context
 from pilothouse.wire.kubernetes.request import Request
 from pilothouse.wire.kubernetes.resources import Resource
-from pilothouse.wire.kubernetes.statuses import UnsupportedMediaType
+from pilothouse.wire.kubernetes.statuses import PlainInternal, UnsupportedMediaType
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -77,7 +79,7 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
             made = apply_json_patch(current, operations)
         except PatchError:
             raise RejectedPatch() from None
-        return Patched(made, lambda: orjson.dumps(made).decode(), [])
+        return Patched(made, lambda: applying.patch_text(current, made, operations, applying.JSON), [])
     patch = _loaded(request.body)
     if not isinstance(patch, dict):
         raise BadRequest(
@@ -86,20 +88,19 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
     repeated = decode.repeated_fields(request.body)
     if media == MERGE_PATCH:
         made = apply_merge_patch(current, patch)
-        return Patched(made, lambda: orjson.dumps(made).decode(), repeated)
-    from pilothouse.engines.apply.strategic import StrategicError, apply_strategic_merge
-
+        return Patched(made, lambda: applying.patch_text(current, made, patch, applying.MERGE), repeated)
+    assert resource.schema_source is not None
     try:
-        made = apply_strategic_merge(resource.schema(), current, patch)
+        made = apply_strategic_patch(applying.part_of(resource.schema_source), current, patch)
     except StrategicError as error:
         raise _strategic_refusal(error) from None
-    return Patched(made, lambda: go_map(patch), repeated)
+    return Patched(made, lambda: go_text.plain(patch), repeated)
 
 
-def _strategic_refusal(error: Exception) -> ApiError:
-    from pilothouse.wire.kubernetes.statuses import PlainInternal
-
-    return PlainInternal(str(error))
+def _strategic_refusal(error: StrategicError) -> ApiError:
+    if error.code == 400:
+        return BadRequest(str(error))
+    return RejectedPatch() if error.code == 422 else PlainInternal(str(error))
 
 
 def _loaded(body: bytes) -> Any:
@@ -107,19 +108,6 @@ def _loaded(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"error decoding patch: {decode.json_complaint(body, error)}") from None
-
-
-def go_map(value: Any) -> str:
-    """A value as Go prints a map: `map[spec:map[nope:1]]`."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{go_map(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(go_map(entry) for entry in value) + "]"
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def fitted(request: Request, resource: Resource, patched: Patched) -> Object:
@@ -155,9 +143,7 @@ async def patch(context: Context, request: Request, resource: Resource, subresou
     media = media_of(request, resource)
     writes.checked_options(request, "PatchOptions", media)
     if media == APPLY_YAML:
-        from pilothouse.wire.kubernetes import applying
-
-        return await applying.apply(context, request, resource, form, subresource)
+        return await server_apply.apply(context, request, resource, form, subresource)
     target = request.target
     assert target is not None and resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""

@@ -9,10 +9,11 @@ from typing import Any
 from pilothouse.base.actions import Object
 from pilothouse.base.clock import rfc3339
 from pilothouse.base.errors import BadRequest, Invalid
-from pilothouse.engines.schema import openapi, wording
+from pilothouse.engines.schema import wording
 from pilothouse.engines.schema.structure import Findings
 from pilothouse.machinery.authn import MASTERS, User
 from pilothouse.machinery.authz import Attributes
+from pilothouse.machinery.kind import Component
 from pilothouse.machinery.service_tokens import ISSUER
 from pilothouse.wire.kubernetes import decode, negotiation, ownership, reads, render, writes
 from pilothouse.wire.kubernetes.answer import Answer
@@ -22,6 +23,12 @@ from pilothouse.wire.kubernetes.resources import Resource
 from pilothouse.wire.kubernetes.statuses import MethodNotAllowed
 
 AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+_GROUP_OF = {
+    "TokenReview": AUTHENTICATION,
+    "SelfSubjectAccessReview": AUTHORIZATION,
+    "SubjectAccessReview": AUTHORIZATION,
+    "LocalSubjectAccessReview": AUTHORIZATION,
+}
 
 
 async def create(context: Context, request: Request, resource: Resource) -> Answer:
@@ -41,12 +48,16 @@ async def create(context: Context, request: Request, resource: Resource) -> Answ
     return Answer(201, render.encode(made, negotiation.Form(form.media)), form.media)
 
 
+def _source(kind: str, group: str, version: str) -> Component:
+    # A TokenRequest is served below a core resource, and described there.
+    document = "api_v1.json" if kind == "TokenRequest" else f"apis_{group}_{version}.json"
+    return Component(document, f"io.k8s.api.{group.split('.')[0]}.{version}.{kind}")
+
+
 def _sent(request: Request, kind: str, group: str, version: str) -> Object:
     value, repeated = decode.read(request.body, request.headers.get("content-type", ""), kind)
     api_version = f"{group}/{version}"
-    schema = openapi.component(
-        f"kubernetes-openapi/apis_{group}_{version}.json", f"io.k8s.api.{group.split('.')[0]}.{version}.{kind}"
-    )
+    schema = _source(kind, group, version).load()
     found = Findings()
     fitted = schema.fit({**value, "kind": kind, "apiVersion": api_version}, found)
     error = schema.decoding_error(found)
@@ -110,7 +121,8 @@ def _may(context: Context, request: Request, resource: Resource, sent: Object) -
         if reason is not None:
             status = {"allowed": True, "reason": reason}
     out = {**sent, "metadata": sent.get("metadata") or {}, "status": status}
-    return ownership.of_review(out, request.manager(), context.write_path.now())
+    source = _source(str(out["kind"]), _GROUP_OF[str(out["kind"])], "v1")
+    return ownership.of_review(out, source, request.manager(), context.write_path.now())
 
 
 def _attributes(resource: Mapping[str, Any] | None, path: Mapping[str, Any] | None) -> Attributes:
@@ -138,7 +150,7 @@ def _what(context: Context, user: User, sent: Object) -> Object:
         others.append({"verbs": ["*"], "nonResourceURLs": ["*"]})
     for rule in context.rbac.rules(user, namespace):
         if rule.get("resources"):
-            one = {"verbs": rule["verbs"], "apiGroups": rule.get("apiGroups", []), "resources": rule["resources"]}
+            one: dict[str, Any] = {"verbs": rule["verbs"], "apiGroups": rule.get("apiGroups", []), "resources": rule["resources"]}
             if rule.get("resourceNames"):
                 one["resourceNames"] = rule["resourceNames"]
             resources.append(one)
@@ -178,7 +190,8 @@ def _whose(context: Context, request: Request, sent: Object) -> Object:
     else:
         status["error"] = "[invalid bearer token, token lookup failed]"
     out = {**sent, "metadata": sent.get("metadata") or {}, "status": status}
-    return ownership.of_review(out, request.manager(), context.write_path.now())
+    source = _source(str(out["kind"]), _GROUP_OF[str(out["kind"])], "v1")
+    return ownership.of_review(out, source, request.manager(), context.write_path.now())
 
 
 _SHORTEST_S, _DEFAULT_S, _LONGEST_S = 600, 3_600, 1 << 32
@@ -215,14 +228,19 @@ async def token_request(context: Context, request: Request, resource: Resource) 
         "uid": account["metadata"]["uid"],
         "creationTimestamp": context.write_path.now(),
     }
-    out = {
+    asked = {
         "kind": "TokenRequest",
         "apiVersion": f"{AUTHENTICATION}/v1",
         "metadata": metadata,
+        "spec": {**(sent.get("spec") or {}), "expirationSeconds": seconds},
+    }
+    source = _source("TokenRequest", AUTHENTICATION, "v1")
+    owned = ownership.of_review(asked, source, request.manager(), context.write_path.now(), "token")
+    out = {
+        **owned,
         "spec": {**spec, "boundObjectRef": bound},
         "status": {"token": token, "expirationTimestamp": rfc3339(ends_s)},
     }
-    out = ownership.of_review(out, request.manager(), context.write_path.now(), "token")
     return Answer(201, render.encode(out, negotiation.Form(form.media)), form.media)
 
 

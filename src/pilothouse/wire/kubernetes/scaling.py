@@ -12,7 +12,7 @@ from pilothouse.engines.apply.merge_patch import apply_merge_patch
 from pilothouse.engines.schema.openapi import component
 from pilothouse.engines.schema.structure import Findings
 from pilothouse.machinery import refusals
-from pilothouse.wire.kubernetes import decode, negotiation, ownership, patches, reads, render, writes
+from pilothouse.wire.kubernetes import decode, negotiation, ownership, patches, reads, render, server_apply, writes
 from pilothouse.wire.kubernetes.answer import Answer
 from pilothouse.wire.kubernetes.context import Context
 from pilothouse.wire.kubernetes.request import Request
@@ -105,9 +105,7 @@ async def serve(context: Context, request: Request, resource: Resource) -> Answe
         media = patches.media_of(request, resource)
         writes.checked_options(request, "PatchOptions", media)
         if media == patches.APPLY_YAML:
-            from pilothouse.wire.kubernetes import applying
-
-            return await applying.apply_scale(context, request, resource, form)
+            return await server_apply.apply_scale(context, request, resource, form)
         stored = reads.existing(context, resource, namespace, target.name)
         patched = patches.changed(request, _scale_resource(resource), media, scale_of(resource, stored.object))
         sent = patched.object

@@ -81,6 +81,8 @@ class Manifests:
     """promtool unit-test files: recognised, not rehearsed."""
     alertmanagers: list[Document] = field(default_factory=list)
     """Alertmanager configurations (`route:` and `receivers:` at the top)."""
+    slo_specs: list[Document] = field(default_factory=list)
+    """Sloth's specs (`version: prometheus/…` and `slos:` at the top); other SLO formats are objects."""
     terraform: list[str] = field(default_factory=list)
     """Paths of *.tf files."""
     findings: list[Finding] = field(default_factory=list)
@@ -93,7 +95,7 @@ class Manifests:
     @property
     def usable(self) -> bool:
         """Is there anything that a rehearsal can start from?"""
-        return bool(self.objects or self.rule_files or self.scenarios or self.terraform)
+        return bool(self.objects or self.rule_files or self.scenarios or self.terraform or self.slo_specs)
 
 
 def load_paths(paths: Iterable[str], *, stdin: str | None = None, wanted: str = "") -> Manifests:
@@ -293,6 +295,8 @@ def _classify(out: Manifests, source: Source, loaded: Loaded) -> None:
         out.findings.append(manifest_errors.rule_test(document.place_of()))
     elif "route" in value and "receivers" in value:
         out.alertmanagers.append(document)
+    elif _text(value.get("version")).startswith("prometheus/") and "slos" in value:
+        out.slo_specs.append(document)
     else:
         out.findings.append(manifest_errors.unknown_document(document.place_of(), sorted(value), source.named))
 

@@ -11,6 +11,8 @@ import numpy as np
 from pilothouse.assemble.found import found as found
 from pilothouse.assemble.found import spot as spot
 from pilothouse.assemble.inputs import Inputs
+from pilothouse.assemble.unfed import unfed_finding
+from pilothouse.base.errors import Place
 from pilothouse.engines.alerting.alertmanager import Receiver
 from pilothouse.engines.statistics.verdict import Comparison
 from pilothouse.kinds.pilothouse.scenario.spec import Expectation
@@ -19,6 +21,7 @@ from pilothouse.report.model import (
     AlertTally,
     Ending,
     Figure,
+    Found,
     Mark,
     ReceiverTally,
     RunLine,
@@ -108,7 +111,17 @@ def _alert(stories: Sequence[AlertStory], duration_s: float) -> AlertTally:
         pending_s=seconds("pending"),
         times=rounded(firings / len(stories)) or 0.0,
         mark=weakest(*(s.mark for s in stories)),
+        missing=story.missing,
     )
+
+
+def unfed(runs: Sequence[RunResult]) -> list[Found]:
+    """A finding for every alert that cannot fire because nothing produces what it reads."""
+    return [
+        found(unfed_finding(a.name, a.missing, Place(a.at.file, a.at.line), "the rehearsal"))
+        for a in (runs[0].alerts if runs else ())
+        if a.missing
+    ]
 
 
 def receivers(inputs: Inputs, runs: Sequence[RunResult]) -> tuple[ReceiverTally, ...]:

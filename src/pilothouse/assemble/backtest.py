@@ -22,7 +22,7 @@ from pilothouse.assemble.recorded_files import read_recorded
 from pilothouse.assemble.recorded_url import Remote, selector_texts
 from pilothouse.assemble.replay import replay
 from pilothouse.assemble.silences import read_silences
-from pilothouse.assemble.unfed import unfed_alerts
+from pilothouse.assemble.unfed import unfed_alerts, unfed_finding
 from pilothouse.base import manifests
 from pilothouse.base.errors import Finding, Place
 from pilothouse.engines.alerting import RuleGroup, parse_rule_groups
@@ -271,18 +271,6 @@ class _Backtest:
             notifications=sent,
             held_back=held_back,
         )
-
-
-def unfed_finding(alert: str, missing: Sequence[str], place: Place, what: str) -> Finding:
-    """An alert that stays silent for want of series."""
-    names = ", ".join(missing) or "a series"
-    return Finding(
-        "PH310",
-        f"{alert} cannot fire: {what} has no series {names}",
-        place,
-        "its silence says nothing: give the series (--series FILE), or check the metric's name",
-        "warning",
-    )
 
 
 def _reach_ms(groups: Sequence[RuleGroup]) -> int:

@@ -75,6 +75,10 @@ def _alert(check: AlertFires, facts: Facts) -> Ending:
     firing = sorted(_firing(rules, check.labels), key=lambda span: span.from_s)
     hits = [s for s in firing if s.from_s <= to_s and (s.to_s is None or s.to_s > from_s)]
     if not hits:
+        missing = ", ".join(dict.fromkeys(name for rule in rules for name in rule.missing))
+        if missing and all(rule.missing for rule in rules):
+            # Silence for want of series is no health: it neither passes nor proves anything.
+            return Ending(holds=False if check.fires else None, seen=f"cannot fire here: nothing produces {missing}")
         broken = next((rule.error for rule in rules if rule.error), "")
         seen = f"never fired (its rule failed: {broken})" if broken else "never fired"
         return Ending(holds=not check.fires, seen=seen)

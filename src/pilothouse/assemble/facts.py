@@ -33,6 +33,8 @@ class RuleLives:
     lives: list[AlertLife] = field(default_factory=list)
     error: str = ""
     """The last evaluation error, "" when every evaluation succeeded."""
+    missing: tuple[str, ...] = ()
+    """Metrics without any series in the run, for want of which it could not fire."""
 
 
 @dataclass(frozen=True, slots=True)

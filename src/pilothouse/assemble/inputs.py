@@ -15,9 +15,12 @@ from pilothouse.assemble import made_up
 from pilothouse.assemble.alertmanagers import is_config_object, read_config
 from pilothouse.assemble.control_plane import build_core
 from pilothouse.assemble.kinds import KINDS
+from pilothouse.assemble.load_option import parse_load
+from pilothouse.assemble.recorded import Recorded
+from pilothouse.assemble.recorded_files import read_recorded
 from pilothouse.base import manifests as manifest_files
 from pilothouse.base.actions import Object
-from pilothouse.base.clock import ManualClock
+from pilothouse.base.clock import DEFAULT_EPOCH_S, ManualClock
 from pilothouse.base.entropy import Entropy
 from pilothouse.base.errors import ApiError, Finding, Invalid, Place
 from pilothouse.base.manifests import Document, Manifests
@@ -26,7 +29,7 @@ from pilothouse.engines.alerting.rule_file import parse_rule_groups
 from pilothouse.engines.alerting.rules import RuleGroup
 from pilothouse.engines.terraform.node_pools import NodePool, read_node_pools
 from pilothouse.kinds.pilothouse.scenario import default, inventory, read
-from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Apply, Assumed, Delete, ScenarioSpec
+from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Apply, Assumed, Delete, Load, ScenarioSpec
 from pilothouse.machinery.kind import Kind
 from pilothouse.report.model import RehearseRequest
 
@@ -53,6 +56,8 @@ class Inputs:
     assumed: list[Assumed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     alertmanager: Config | None = None
+    series: Recorded | None = None
+    """Series given with --series, beginning at the start of the rehearsal."""
     files: dict[str, list[Document]] = field(default_factory=dict)
     """The documents of files that `apply` and `delete` events name."""
 
@@ -80,6 +85,7 @@ def read_inputs(request: RehearseRequest) -> Inputs:
     out.inventory = inventory.of(_without(manifests, refused))
     _rules(out)
     _scenario(out, request, scenario_document)
+    out.series = _series(out, request)
     out.alertmanager, wrong = read_config(manifests.alertmanagers, _routing(out))
     out.findings += wrong
     _pools(out)
@@ -98,14 +104,43 @@ def _without(manifests: Manifests, refused: list[Document]) -> Manifests:
 def _scenario(out: Inputs, request: RehearseRequest, document: Document | None) -> None:
     """The scenario that is given, or an ordinary day made from what is usable."""
     if document is None:
-        out.scenario, out.assumed = default.scenario(out.inventory, request.duration_s)
+        out.scenario, out.assumed = default.scenario(out.inventory, request.duration_s, _load_given(out, request))
         _forget_broken_alerts(out)
         return
+    if request.load:
+        remedy = "write the load into the scenario, or leave the scenario out"
+        out.findings.append(
+            Finding("PH311", "--load is not used: the scenario has its own", Place(), remedy, "warning")
+        )
     folder = os.path.dirname(document.file)
     out.scenario, findings = read.parse(document, out.inventory, lambda path: _read_text(folder, path))
     out.findings += findings
     if request.duration_s is not None:
         out.scenario = msgspec.structs.replace(out.scenario, duration_s=request.duration_s)
+
+
+def _load_given(out: Inputs, request: RehearseRequest) -> Load | None:
+    """The load of --load, for a scenario that is made up."""
+    load = parse_load(request.load) if request.load else None
+    if isinstance(load, Finding):
+        out.findings.append(load)
+        return None
+    return load
+
+
+def _series(out: Inputs, request: RehearseRequest) -> Recorded | None:
+    """What --series gives, each file moved so that its first sample is taken at the rehearsal's start."""
+    if not request.series:
+        return None
+    start_ms = round(DEFAULT_EPOCH_S * 1000)
+    series = Recorded()
+    for path in request.series:
+        one = Recorded()
+        out.findings += read_recorded(path, one, start_ms)
+        span = one.span_ms()
+        if span is not None:
+            series.take(one, start_ms - span[0])
+    return series
 
 
 def _load(request: RehearseRequest) -> tuple[Document | None, Manifests]:

@@ -30,6 +30,12 @@ class Recorded:
         part = (np.asarray(times_ms, dtype=np.int64), np.asarray(values, dtype=np.float64))
         self._parts.setdefault(labels, []).append(part)
 
+    def take(self, other: Recorded, shift_ms: int) -> None:
+        """All of another recording, moved in time."""
+        for labels, parts in other._parts.items():
+            for times, values in parts:
+                self.add(labels, times + shift_ms, values)
+
     @property
     def series(self) -> int:
         return len(self._parts)

@@ -147,7 +147,7 @@ def _report(
         figures=aggregate.figures(runs.runs),
         receivers=aggregate.receivers(inputs, runs.runs),
         assumptions=_assumptions(inputs),
-        findings=[aggregate.found(f) for f in inputs.findings],
+        findings=[aggregate.found(f) for f in inputs.findings] + aggregate.unfed(runs.runs),
         run_lines=aggregate.lines(runs, scenario.expect) if len(runs.runs) > 1 else [],
         verification=verification,
         command=command_of(request),

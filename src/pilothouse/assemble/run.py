@@ -12,20 +12,22 @@ from collections.abc import Callable
 from pilothouse.assemble.alert_log import AlertLog
 from pilothouse.assemble.control_plane import ControlPlane, Core, build_core
 from pilothouse.assemble.endings import endings
-from pilothouse.assemble.facts import Facts
+from pilothouse.assemble.facts import Facts, RuleLives
 from pilothouse.assemble.incidents import Incidents
 from pilothouse.assemble.inputs import Inputs, in_order
 from pilothouse.assemble.notifications import route, told_since
 from pilothouse.assemble.phases import Phases
 from pilothouse.assemble.play import Player
 from pilothouse.assemble.story import tell
+from pilothouse.assemble.unfed import unfed_alerts
 from pilothouse.assemble.world_spec import world_spec
 from pilothouse.base.clock import DEFAULT_EPOCH_S, VirtualClock
 from pilothouse.base.entropy import Entropy
+from pilothouse.base.limits import LATENCY_SERIES_PER_POD_UP_TO
 from pilothouse.base.trace import Trace
 from pilothouse.base.virtual_loop import VirtualLoop, run
 from pilothouse.engines import promql
-from pilothouse.engines.tsdb import Database, Labels
+from pilothouse.engines.tsdb import METRIC_NAME, Database, Labels
 from pilothouse.report.model import HeldBack, Notification, RunResult
 from pilothouse.worlds.rehearsal.world import RehearsalWorld
 
@@ -33,6 +35,9 @@ WARMUP_S = 900.0
 """Longer than the longest range of ordinary alert rules (15 minutes of restarts) and than a cold start of the
 autoscaler."""
 PROGRESS_EVERY_S = 900.0
+ROUND_S = 1.0
+"""In very large worlds controllers work in rounds this far apart. A real controller manager is slower: its client is
+throttled to 20 writes per second, so many changes of an object meet in one pass there too."""
 
 OnProgress = Callable[[float], None]
 """Called with the virtual seconds since the start."""
@@ -91,12 +96,17 @@ class _Run:
             events=self.core.events,
             query=self._query,
         )
-        self.plane = ControlPlane(self.core, self.world.metrics)
+        if inputs.series is not None:
+            inputs.series.fill(self.database)
+        self.plane = ControlPlane(self.core, self.world.metrics, round_s=self._round_s)
         self.alerts = AlertLog(inputs.groups, self.database, clock)
         self.incidents = Incidents(self.core.events, clock)
         self.phases = Phases(self.core.client, clock)
         self.player = Player(self.core.client, self.world, without, inputs.files)
         self._progress = progress
+
+    def _round_s(self) -> float:
+        return ROUND_S if self.core.store.count("Pod") > LATENCY_SERIES_PER_POD_UP_TO else 0.0
 
     def _query(self, text: str, time_ms: int) -> list[tuple[Labels, float]]:
         """An instant query for the autoscaler's custom metrics."""
@@ -153,6 +163,7 @@ class _Run:
         duration_s = self.inputs.scenario.duration_s
         start_epoch_s = self.clock.epoch_s + warmup_s
         alerts = self.alerts.finish(start_epoch_s, duration_s)
+        self._note_unfed(alerts)
         sent, held = self._told(start_epoch_s, duration_s)
         return Facts(
             seed=self.seed,
@@ -170,6 +181,13 @@ class _Run:
             notifications=sent,
             held_back=held,
         )
+
+    def _note_unfed(self, alerts: list[RuleLives]) -> None:
+        """Tells the alerts that had nothing to read from those that were quiet."""
+        unfed = unfed_alerts(self.inputs.groups, self.database.label_values(METRIC_NAME))
+        missing = {(u.group.name, u.rule.place): u.missing for u in unfed}
+        for rule in alerts:
+            rule.missing = missing.get((rule.group, rule.place), ())
 
     def _told(self, start_epoch_s: float, duration_s: float) -> tuple[tuple[Notification, ...], tuple[HeldBack, ...]]:
         """Who was woken since the start, and what was held back; nothing without an Alertmanager."""

@@ -229,6 +229,7 @@ def _alert(rule: RuleLives) -> AlertStory:
         spans=_merged(rule),
         series=len(rule.lives),
         group=rule.group,
+        missing=rule.missing,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from pilothouse.base.errors import Finding, Place
 from pilothouse.engines.alerting.rules import AlertingRule, RecordingRule, Rule, RuleGroup
 from pilothouse.engines.promql import ast
 from pilothouse.engines.tsdb import METRIC_NAME
@@ -35,6 +36,18 @@ def unfed_alerts(groups: Sequence[RuleGroup], produced: Collection[str]) -> list
         for rule in group.alerting_rules()
         if not may_give(rule.query.plan.expr, known)
     ]
+
+
+def unfed_finding(alert: str, missing: Sequence[str], place: Place, what: str) -> Finding:
+    """An alert that stays silent for want of series."""
+    names = ", ".join(missing) or "a series"
+    return Finding(
+        "PH310",
+        f"{alert} cannot fire: {what} has no series {names}",
+        place,
+        "its silence says nothing: give the series (--series FILE), or check the metric's name",
+        "warning",
+    )
 
 
 def _with_recorded(groups: Sequence[RuleGroup], produced: Collection[str]) -> frozenset[str]:

@@ -22,8 +22,8 @@ Examples:
       many seeds: verdicts with probabilities, one file to share
   helm template chart/ | pilothouse rehearse -
       manifests from standard input
-  pilothouse rehearse alerts.yaml --duration 2h -o json
-      rules only, for another program
+  pilothouse rehearse alerts.yaml --load diurnal:20rps-80rps
+      rules only: which alerts fire on an ordinary day, and who is woken
 
 \b
 Exit code: 0 all expectations met, 1 one is not met, 2 undecided, 3 unusable input.
@@ -57,6 +57,8 @@ class Duration(click.ParamType[float]):
 @click.option("--seed", type=click.IntRange(0, 2**31), help="First seed. The same seed gives the same report.")
 @click.option("--runs", "-n", type=click.IntRange(1, 100_000), help="Seeds to run. 1 if the scenario does not say.")
 @click.option("--duration", "-d", type=Duration(), help="Virtual time, e.g. 90m. 24h if the scenario does not say.")
+@click.option("--load", "-l", metavar="LOAD", default="", help="50rps, diurnal:20rps-80rps or a csv of time,rps.")
+@click.option("--series", multiple=True, metavar="FILE", help="Series that the rules read and no model produces.")
 @click.option("--verify", is_flag=True, help="Run twice, the second time in a disturbed process, and compare.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 1024), help="Processes for --runs. All cores unless given.")
 @click.option("--html", metavar="FILE", default="", help="Write the report as one HTML file.")
@@ -69,6 +71,8 @@ def rehearse(
     seed: int | None,
     runs: int | None,
     duration: float | None,
+    load: str,
+    series: tuple[str, ...],
     verify: bool,
     jobs: int | None,
     html: str,
@@ -84,6 +88,7 @@ def rehearse(
     from pilothouse.cli import outputs
     from pilothouse.report.model import RehearseRequest
 
+    _check_load(load)
     request = RehearseRequest(
         paths=paths,
         scenario=scenario,
@@ -93,6 +98,8 @@ def rehearse(
         duration_s=duration,
         jobs=jobs or cores(),
         verify=verify,
+        load=load,
+        series=series,
     )
     results = [perform(one, quiet=output != "text") for one in requests(request)]
     files = {"html": html, "junit": junit, "events": events}
@@ -105,6 +112,18 @@ def rehearse(
     if output != "text":
         outputs.dump([report for report, _spent in results], output)
     return worst([report for report, _spent in results])
+
+
+def _check_load(load: str) -> None:
+    """A slip in --load is told before anything runs."""
+    if not load:
+        return
+    from pilothouse.assemble.load_option import parse_load
+    from pilothouse.base.errors import Finding, InputError
+
+    read = parse_load(load)
+    if isinstance(read, Finding):
+        raise InputError(read)
 
 
 def requests(request: RehearseRequest) -> list[RehearseRequest]:

@@ -49,6 +49,10 @@ class RehearseRequest(Record, frozen=True, kw_only=True):
     """None: the scenario's, else a day."""
     jobs: int = 1
     verify: bool = False
+    load: str = ""
+    """`50rps`, `diurnal:20rps-80rps` or a csv of time,rps: the load of the made-up scenario's services."""
+    series: tuple[str, ...] = ()
+    """Files of series that the rules read and no model produces."""
 
 
 class Step(Record, frozen=True, kw_only=True):
@@ -160,6 +164,8 @@ class AlertStory(Record, frozen=True, kw_only=True):
     """How many label sets were pending or firing at some time."""
     mark: Mark = "assumed"
     group: str = ""
+    missing: tuple[str, ...] = ()
+    """Metrics without any series, for want of which it cannot fire: its silence says nothing."""
 
 
 class Notification(Record, frozen=True, kw_only=True):
@@ -287,6 +293,8 @@ class AlertTally(Record, frozen=True, kw_only=True):
     times: float
     """Mean count of firings per run."""
     mark: Mark = "assumed"
+    missing: tuple[str, ...] = ()
+    """Metrics without any series in the first run, for want of which it cannot fire."""
 
 
 class ReceiverTally(Record, frozen=True, kw_only=True):
@@ -408,6 +416,10 @@ def command_of(request: RehearseRequest) -> str:
         words += ["--runs", str(request.runs)]
     if request.duration_s is not None:
         words += ["--duration", f"{request.duration_s:g}s"]
+    if request.load:
+        words += ["--load", shlex.quote(request.load)]
+    for path in request.series:
+        words += ["--series", shlex.quote(path)]
     return " ".join(words)
 
 

@@ -220,7 +220,8 @@ def _alerts(alerts: list[AlertTally], runs: int, width: int) -> list[Line]:
     if not alerts:
         return []
     fired = [a for a in alerts if a.fired_runs or a.pending_s]
-    silent = [a.name for a in alerts if not (a.fired_runs or a.pending_s)]
+    silent = [a.name for a in alerts if not (a.fired_runs or a.pending_s or a.missing)]
+    unfed = [f"{a.name} ({', '.join(a.missing)})" for a in alerts if a.missing and not a.fired_runs]
     note = f"{sum(a.fired_runs > 0 for a in alerts)} of {len(alerts)} fired"
     out = title("Alerts", note, width)
     if fired:
@@ -230,6 +231,8 @@ def _alerts(alerts: list[AlertTally], runs: int, width: int) -> list[Line]:
         out += table(rows, width)
     if silent:
         out += wrapped(f"  silent: {', '.join(silent)}", width, "    ", "dim")
+    if unfed:
+        out += wrapped(f"  cannot fire, nothing produces what they read: {', '.join(unfed)}", width, "    ", "warn")
     return out
 
 

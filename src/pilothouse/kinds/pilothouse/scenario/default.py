@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pilothouse.base import quantity
 from pilothouse.base.duration import format_span
 from pilothouse.base.manifests import Document
@@ -37,18 +39,25 @@ UTILISATION = 0.7
 RULES_ONLY_RPS = 50.0
 
 
-def scenario(inventory: Inventory, duration_s: float | None = None) -> tuple[ScenarioSpec, list[Assumed]]:
-    """An ordinary day (or `duration_s` of it) for these manifests, and what was assumed."""
+def scenario(
+    inventory: Inventory, duration_s: float | None = None, load: Load | None = None
+) -> tuple[ScenarioSpec, list[Assumed]]:
+    """An ordinary day (or `duration_s` of it) for these manifests, and what was assumed. load: of every service."""
+    if duration_s is None and load is not None and load.points and load.points[-1][0] >= 1.0:
+        duration_s = load.points[-1][0]
     length_s = DAY_S if duration_s is None else duration_s
     serving = [w for w in inventory.workloads if _serves(inventory, w)]
     sized = [_size(inventory, w) for w in serving]
     services = tuple(s.service for s in sized)
     assumed = [a for s in sized for a in s.assumed]
     if not services and not inventory.workloads:
-        services, assumed = _rules_only(inventory)
+        services, assumed = _rules_only(inventory, given=load is not None)
+    if load is not None:
+        services = tuple(msgspec.structs.replace(s, load=load) for s in services)
+        assumed = [a for a in assumed if a.code != "AS03"]
     expect = (*_quiet(inventory), *_headroom(inventory))
     spec = ScenarioSpec(name="ordinary-day", duration_s=length_s, services=services, expect=expect)
-    return spec, [*_common(length_s, bool(services), duration_s is not None), *assumed]
+    return spec, [*_common(length_s, bool(services) and load is None, duration_s is not None), *assumed]
 
 
 def _serves(inventory: Inventory, workload: Document) -> bool:
@@ -77,7 +86,7 @@ def _common(length_s: float, loaded: bool, given: bool) -> list[Assumed]:
                 what="shape of the load",
                 value="quiet at 02:00, peak at 14:00, Poisson arrivals",
                 why="no load was given",
-                change="spec.services.NAME.load: {csv: traffic.csv}",
+                change="--load load.csv, or spec.services.NAME.load: {csv: traffic.csv}",
                 effect="a steeper curve needs earlier scaling; paced arrivals make p99 look several times better",
             )
         )
@@ -207,7 +216,7 @@ def _neat(value: float) -> float:
     return float(f"{max(value, 0.1):.2g}")
 
 
-def _rules_only(inventory: Inventory) -> tuple[tuple[Service, ...], list[Assumed]]:
+def _rules_only(inventory: Inventory, *, given: bool) -> tuple[tuple[Service, ...], list[Assumed]]:
     if not inventory.rules:
         return (), []
     load = Load(base_rps=RULES_ONLY_RPS, shape="diurnal", ratio=3.0)
@@ -216,10 +225,10 @@ def _rules_only(inventory: Inventory) -> tuple[tuple[Service, ...], list[Assumed
         Assumed(
             code="AS05",
             what="the service behind the rules",
-            value=f"one service, 3 pods, {RULES_ONLY_RPS:g} to {RULES_ONLY_RPS * 3:g} req/s",
+            value="one service, 3 pods" + ("" if given else f", {RULES_ONLY_RPS:g} to {RULES_ONLY_RPS * 3:g} req/s"),
             why="only rules were given, no workload",
-            change="add the manifests, or spec.services.NAME: {load: {…}, pod: {replicas: 3}}",
-            effect="alerts on metrics of your own have no series here and stay silent",
+            change="add the manifests, or --load 50rps, or spec.services.NAME: {load: {…}, pod: {replicas: 3}}",
+            effect="alerts on metrics of your own have no series here: give them with --series FILE",
         )
     ]
 

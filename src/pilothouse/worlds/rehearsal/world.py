@@ -262,13 +262,13 @@ class RehearsalWorld:
             self.kubelet.answers(np.array(changed, dtype=np.intp), [s not in self._answers for s in changed])
 
     def _placed(self) -> tuple[int, float, list[int]]:
-        desired = [self._desired(i) for i in range(len(self.services))]
+        desired = [0] * len(self.services)
+        get = self._client.get
+        for service, (kind, namespace, name) in self.kubelet.workloads.items():
+            stored = get(kind, namespace, name) if service >= 0 else None
+            if stored is not None:
+                desired[service] = int((stored.object.get("spec") or {}).get("replicas", 1))
         return self.nodes.count(), self.nodes.cost(self._offset_s + self._done_s), desired
-
-    def _desired(self, service: int) -> int:
-        workload = self.kubelet.workloads.get(service)
-        stored = self._client.get(*workload) if workload else None
-        return int((stored.object.get("spec") or {}).get("replicas", 1)) if stored is not None else 0
 
     # Events
 

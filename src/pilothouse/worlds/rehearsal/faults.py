@@ -177,7 +177,7 @@ _UNDISTURBED = Disturbance()
 
 
 class ActiveFaults:
-    """The faults in force. `generation` grows with every start and stop."""
+    """The faults in force. `generation` grows whenever the answers of `on` and the gaps may change."""
 
     def __init__(self) -> None:
         self._active: dict[int, Fault] = {}
@@ -197,14 +197,16 @@ class ActiveFaults:
             self._disturbing[number] = fault
         elif isinstance(fault, MetricsGap):
             self._gaps[number] = fault
+        else:
+            return number
         self.generation += 1
         return number
 
     def stop(self, number: int) -> Fault | None:
         """The fault that ended; None when it was not in force."""
-        self.generation += 1
-        self._disturbing.pop(number, None)
-        self._gaps.pop(number, None)
+        disturbed = self._disturbing.pop(number, None) is not None
+        if self._gaps.pop(number, None) is not None or disturbed:
+            self.generation += 1
         return self._active.pop(number, None)
 
     def __contains__(self, number: int) -> bool:

@@ -74,6 +74,8 @@ class Layouts:
         self._columns = columns
         # By identity: the engine gives the same object for the same pods, and the list keeps it alive.
         self._table_index: dict[int, int] = {}
+        self._known: dict[tuple[int, int], tuple[PodNumbers, int]] = {}
+        self._known_at = -1
         self._tables: list[ResponseTable] = []
         self.steady = np.zeros((0, ROWS, columns))
         self.delayed = np.zeros((0, DELAY_ROWS, columns))
@@ -103,7 +105,7 @@ class Layouts:
         matrix, place = _share_matrix(share, first, counts, position)
         levels, until_s = self._warm_levels(pods, slots, service, now_s)
         kinds, kind = np.unique(pods.group[slots].astype(np.int64) * (WARM_LEVELS + 1) + levels, return_inverse=True)
-        found = [self._numbers(pods, int(k), everyone) for k in kinds]
+        found = [self._numbers(pods, k, everyone) for k in kinds.tolist()]
         numbers = [n for n, _ in found]
 
         def column(values: list[float]) -> Floats:
@@ -160,10 +162,17 @@ class Layouts:
     def _numbers(self, pods: PodTable, kind: int, everyone: NDArray[np.intp]) -> tuple[PodNumbers, int]:
         number, level = divmod(kind, WARM_LEVELS + 1)
         group = pods.groups[number]
-        service = self._services[group.service]
-        warm = 1 + (service.warmup_factor - 1) * level / WARM_LEVELS
-        numbers = pod_numbers(service, group, self._faults.on(service.name, group.image), warm)
-        return numbers, self._table(group.service, numbers, max(int(everyone[group.service]), 1))
+        ready = max(int(everyone[group.service]), 1)
+        if self._known_at != self._faults.generation:
+            self._known.clear()
+            self._known_at = self._faults.generation
+        known = self._known.get((kind, ready))
+        if known is None:
+            service = self._services[group.service]
+            warm = 1 + (service.warmup_factor - 1) * level / WARM_LEVELS
+            numbers = pod_numbers(service, group, self._faults.on(service.name, group.image), warm)
+            known = self._known[kind, ready] = numbers, self._table(group.service, numbers, ready)
+        return known
 
     def _table(self, service: int, numbers: PodNumbers, ready: int) -> int:
         """The number of this pod's latency table; equal tables are stacked once."""

@@ -37,9 +37,13 @@ class ObjectSeries:
         self._known: dict[str, tuple[Stored, dict[tuple[tuple[str, str], ...], int]]] = {}
         self._row = np.zeros(0)
 
+    def leave_out_pods(self) -> None:
+        """There are too many pods for series of their own: those that exist end with the next record."""
+        self._kinds = [entry for entry in self._kinds if entry[0] != "Pod"]
+
     def record(self, time_ms: int) -> None:
         """One scrape."""
-        if not self._kinds:
+        if not self._kinds and not self._known:
             return
         seen: dict[str, None] = {}
         for kind, make in self._kinds:

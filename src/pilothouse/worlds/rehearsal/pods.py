@@ -61,6 +61,33 @@ class Identity:
     incarnation: int = 0
 
 
+class Ended:
+    """What containers that are gone counted, per group; kept only when groups have series (`histograms` is off)."""
+
+    def __init__(self) -> None:
+        self._requests: dict[int, NDArray[np.float64]] = {}
+        self._cpu_s: dict[int, float] = {}
+
+    def add(self, group: int, requests: NDArray[np.float64], cpu_s: float) -> None:
+        known = self._requests.get(group)
+        self._requests[group] = requests.copy() if known is None else known + requests
+        self._cpu_s[group] = self._cpu_s.get(group, 0.0) + cpu_s
+
+    def requests(self, count: int) -> NDArray[np.float64]:
+        """[group, status] for groups 0 to count - 1."""
+        out = np.zeros((count, len(STATUSES)))
+        for group, values in self._requests.items():
+            out[group] = values
+        return out
+
+    def cpu_s(self, count: int) -> NDArray[np.float64]:
+        """CPU seconds of groups 0 to count - 1."""
+        out = np.zeros(count)
+        for group, value in self._cpu_s.items():
+            out[group] = value
+        return out
+
+
 class PodTable:
     """All pods of the world. Columns are numpy arrays of `capacity` rows; use the slots that `add` gave.
 
@@ -84,6 +111,7 @@ class PodTable:
         self._settled: dict[int, int] = {}
         self.group_latency: dict[int, NDArray[np.int64]] = {}
         self.group_latency_sum: dict[int, float] = {}
+        self.ended = Ended()
         self.groups: list[Group] = []
         self._group_index: dict[Group, int] = {}
         self._free: list[int] = []
@@ -166,6 +194,9 @@ class PodTable:
         if self.running[slot]:
             self.running[slot] = False
             self.population += 1
+            if not self.histograms:
+                # The group's counters go on without this container.
+                self.ended.add(int(self.group[slot]), self.requests[slot], float(self.cpu_s[slot]))
         self.backlog[slot] = self.carry[slot] = self.memory[slot] = self.leaked[slot] = 0.0
 
     def set_listening(self, slot: int, listening: bool, now_s: float) -> None:

@@ -18,6 +18,7 @@ from pilothouse.engines.tsdb import ABSENT, STALE, Database, Frame, make_labels
 from pilothouse.worlds.rehearsal.faults import ActiveFaults
 from pilothouse.worlds.rehearsal.pods import STATUSES, Identity, PodTable, Slots
 from pilothouse.worlds.rehearsal.service import Service
+from pilothouse.worlds.rehearsal.versions import LARGEST, RESTARTS, GroupFamily, VersionPages
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +52,7 @@ class Recorder:
         self._pods = pods
         self._services = services
         self._faults = faults
-        self._group_frame: Frame | None = None
-        self._group_columns: dict[int, list[int]] = {}
+        self._versions: VersionPages | None = None
         wanted = None if metric_names is None else frozenset(metric_names)
         self._families = [f for f in self._all() if wanted is None or not wanted.isdisjoint(f.names)]
         self._wanted = wanted
@@ -72,45 +72,56 @@ class Recorder:
 
     def record(self, time_ms: int) -> None:
         """One scrape of everything."""
+        gaps = [self._faults.scrape_gap(s.name) for s in self._services]
         if not self._pods.histograms:
-            self._by_group(time_ms)
+            if self._versions is None:
+                self._versions = self._by_version()
+            self._versions.write(time_ms, gaps)
+            return
         there = self._pods.alive_slots()
         modelled = there[self._pods.service[there] >= 0]
         if self._app_families:
-            gaps = [self._faults.scrape_gap(s.name) for s in self._services]
             self._app.write(time_ms, modelled, self._app_families, gaps)
         if self._other_families:
             self._kubelet.write(time_ms, there, self._other_families, None)
 
-    def _by_group(self, time_ms: int) -> None:
-        """Histograms per service and version, for worlds with too many pods for one each."""
-        durations = next((f for f in self._app_families if f.values == self._duration_values), None)
-        if durations is not None:
-            self._app.drop(self._app_families.index(durations))
-            self._app_families.remove(durations)
-            self._group_frame = self._database.frame("rehearsal/applications by version")
-        frame, pods = self._group_frame, self._pods
-        if frame is None:
-            return
-        for number in pods.group_latency:
-            if number not in self._group_columns:
-                group = pods.groups[number]
-                who = Identity(self._services[group.service].namespace, "", "", "", group.image)
-                series = [{**s, "version": group.image} for s in self._durations(who, group.service)]
-                self._group_columns[number] = [frame.add(make_labels(s)) for s in series]
-        row = np.full(frame.width, ABSENT)
-        for number, columns in self._group_columns.items():
-            upto = np.cumsum(pods.group_latency[number])
-            le = self._shapes[int(self._shape[pods.groups[number].service])]
-            total = upto[-1]
-            row[columns] = [*upto[le], total, pods.group_latency_sum.get(number, 0.0), total]
-        frame.append(time_ms, row)
+    def _by_version(self) -> VersionPages:
+        """From now on there are too many pods for pages of their own."""
+        self._app.end()
+        self._kubelet.end()
+        families = [
+            GroupFamily(f.series, f.values, f.names[0] in LARGEST, f.app, self._ended(f))
+            for f in self._families
+            if f.values != self._duration_values
+        ]
+        durations = any(f.values == self._duration_values for f in self._families)
+        frame = self._database.frame("rehearsal/by version")
+        wants_restarts = self.wants(RESTARTS)
+        latency = self._durations if durations else None
+        return VersionPages(frame, self._pods, families, latency, self._latency_row, wants_restarts)
+
+    def _ended(self, family: Family) -> Callable[[int], Floats] | None:
+        """What containers that are gone have counted, [group, series]."""
+        banked = self._pods.ended
+        if family.values == self._request_values:
+            return lambda count: banked.requests(count)
+        if family.names[0] in ("process_cpu_seconds_total", "container_cpu_usage_seconds_total"):
+            return lambda count: banked.cpu_s(count)[:, None]
+        return None
+
+    def _latency_row(self, number: int) -> list[float]:
+        """A group's histogram as its series: buckets, +Inf, sum, count."""
+        pods = self._pods
+        upto = np.cumsum(pods.group_latency[number])
+        le = self._shapes[int(self._shape[pods.groups[number].service])]
+        total = float(upto[-1])
+        return [*upto[le].tolist(), total, pods.group_latency_sum.get(number, 0.0), total]
 
     def _all(self) -> list[Family]:
         pods = self._pods
         return [
             Family(("up",), self._up, lambda s: np.ones((len(s), 1)), True),
-            Family(("http_requests_total",), self._requests, lambda s: pods.requests[s], True),
+            Family(("http_requests_total",), self._requests, self._request_values, True),
             Family(
                 (
                     "http_request_duration_seconds_bucket",
@@ -185,6 +196,10 @@ class Recorder:
         base = {"__name__": "http_requests_total", **self._target(who, service), "method": METHOD, "handler": PATH}
         return [{**base, "status": status} for status in STATUSES]
 
+    def _request_values(self, slots: Slots) -> Floats:
+        found: Floats = self._pods.requests[slots]
+        return found
+
     def _durations(self, who: Identity, service: int) -> list[dict[str, str]]:
         name = "http_request_duration_seconds"
         base = {**self._target(who, service), "method": METHOD, "handler": PATH}
@@ -241,11 +256,14 @@ class _Page:
         self._shown = shown
         self._frame.append(time_ms, row)
 
-    def drop(self, number: int) -> None:
-        """End the series of one family for all pods; the caller leaves it out from now on."""
-        for _, groups in self._columns.values():
-            for column in groups.pop(number):
-                self._frame.retire(column)
+    def end(self) -> None:
+        """End all series, a moment after their last samples; nothing is written here any more."""
+        ended = [column for _, groups in self._columns.values() for group in groups for column in group]
+        for column in ended:
+            self._frame.retire(column)
+        if ended:
+            self._frame.append(int(self._frame.times[-1]) + 1, np.full(self._frame.width, ABSENT))
+        self._columns.clear()
         self._population = -1
 
     def _arrange(self, slots: Slots, families: list[Family]) -> None:

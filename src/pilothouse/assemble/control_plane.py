@@ -41,11 +41,22 @@ def build_core(clock: Clock, entropy: Entropy) -> Core:
 class ControlPlane:
     """The controllers, the scheduler and the garbage collector over a core. `failures` gets every failed reconcile."""
 
-    def __init__(self, core: Core, metrics: MetricsReader, on_failure: Callable[[Failure], None] | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        metrics: MetricsReader,
+        on_failure: Callable[[Failure], None] | None = None,
+        round_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.core = core
         self.scheduler = Scheduler(core.client, core.events, core.clock)
         self.reconciler = Reconciler(
-            core.client, core.events, core.clock, controllers(core.client, metrics), on_failure=on_failure
+            core.client,
+            core.events,
+            core.clock,
+            controllers(core.client, metrics),
+            on_failure=on_failure,
+            round_s=round_s,
         )
         self.garbage = GarbageCollector(core.client)
         self._tasks: list[asyncio.Task[None]] = []

@@ -7,6 +7,7 @@ recorder does (1.36 `tools/record`). The newest `EVENTS_KEPT` are kept; a report
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +89,8 @@ class EventRecorder:
     def __init__(self, clock: Clock, kept: int = EVENTS_KEPT) -> None:
         self._clock = clock
         self._kept = kept
-        self._events: dict[tuple[str, str, str, str, str], Event] = {}
+        # A plain dict would search for its first key past all those dropped before.
+        self._events: OrderedDict[tuple[str, str, str, str, str], Event] = OrderedDict()
         self._listeners: list[Listener] = []
         self._number = 0
 
@@ -117,7 +119,7 @@ class EventRecorder:
                 number=self._number,
             )
             if len(self._events) >= self._kept:
-                del self._events[next(iter(self._events))]
+                self._events.popitem(last=False)
         else:
             event.count += 1
             event.last_s = now_s

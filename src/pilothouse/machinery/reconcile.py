@@ -148,7 +148,11 @@ class Worker:
             for key in [*self._queue]:
                 self._queue.pop(key, None)
                 await self._reconcile(key)
-            await breath
+            pause_s = self._loop.round_s()
+            if pause_s:
+                await asyncio.sleep(pause_s)
+            else:
+                await breath
 
     def close(self) -> None:
         self._watch.close()
@@ -268,7 +272,7 @@ class Worker:
 
 class Reconciler:
     """All controllers of a world. on_decision(controller, key, decision) and on_failure(failure) are for traces and
-    reports."""
+    reports. round_s: how long a worker rests after each round of keys; 0: others run once, no time passes."""
 
     def __init__(
         self,
@@ -279,12 +283,14 @@ class Reconciler:
         *,
         on_decision: Callable[[str, Key, Decision], None] | None = None,
         on_failure: Callable[[Failure], None] | None = None,
+        round_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.client = client
         self.events = events
         self.clock = clock
         self.on_decision = on_decision
         self.on_failure = on_failure
+        self.round_s = round_s
         self.failures: deque[Failure] = deque(maxlen=FAILURES_KEPT)
         self.workers = [Worker(controller, self) for controller in controllers]
         self._tasks: list[asyncio.Task[None]] = []

@@ -25,7 +25,7 @@ class ReplicaSetController:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.watches = (WatchRule(KIND_NAME, own_key), WatchRule("Pod", self._keys_of_pod))
+        self.watches = (WatchRule(KIND_NAME, _keys_of_set), WatchRule("Pod", self._keys_of_pod))
 
     def _keys_of_pod(self, change: Change) -> Iterable[Key]:
         """The set that controls the pod, before or after the change; for a pod without one, the sets that match it."""
@@ -62,6 +62,16 @@ class ReplicaSetController:
             failure=_refusal(view.last_failure),
         )
         return decide(replica_set, observed, view.now_s)
+
+
+def _keys_of_set(change: Change) -> tuple[Key, ...]:
+    """The set itself, unless only its status changed: that is this controller's own writing, and decides nothing."""
+    old, new = change.old, change.new
+    if old is not None and new is not None and old.object["spec"] is new.object["spec"]:
+        version = {"resourceVersion": new.object["metadata"]["resourceVersion"]}
+        if {**old.object["metadata"], **version} == new.object["metadata"]:
+            return ()
+    return own_key(change)
 
 
 def _counts_alike(old: PodView, new: PodView) -> bool:

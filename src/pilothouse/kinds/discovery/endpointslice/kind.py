@@ -13,6 +13,7 @@ from pilothouse.base.actions import Object
 from pilothouse.base.errors import Cause
 from pilothouse.engines.schema import names, wording
 from pilothouse.engines.schema.sharing import change, change_each, fill
+from pilothouse.engines.schema.structure import fresh
 from pilothouse.machinery.columns import AGE, NAME
 from pilothouse.machinery.kind import Column, Component, Kind, Strategy
 
@@ -52,10 +53,8 @@ def _endpoints_causes(
         return [wording.too_many("endpoints", len(endpoints), _MAX_ENDPOINTS)]
     causes: list[Cause] = []
     # Slices change one endpoint at a time: those that were stored as they are have been looked at before.
-    known = {id(endpoint) for endpoint in accepted}
-    for index, endpoint in enumerate(endpoints):
-        if id(endpoint) in known:
-            continue
+    for index in fresh(endpoints, accepted):
+        endpoint = endpoints[index]
         field = f"endpoints[{index}]"
         addresses = endpoint.get("addresses") or ()
         if not addresses:

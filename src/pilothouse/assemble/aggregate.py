@@ -33,6 +33,8 @@ from pilothouse.report.model import (
 )
 from pilothouse.report.verdicts import Asked, decide
 
+MISSING = "give the series (--series FILE), or check the metric's name"
+
 
 @dataclass(slots=True)
 class Runs:
@@ -118,7 +120,7 @@ def _alert(stories: Sequence[AlertStory], duration_s: float) -> AlertTally:
 def unfed(runs: Sequence[RunResult]) -> list[Found]:
     """A finding for every alert that cannot fire because nothing produces what it reads."""
     return [
-        found(unfed_finding(a.name, a.missing, Place(a.at.file, a.at.line), "the rehearsal"))
+        found(unfed_finding(a.name, a.missing, Place(a.at.file, a.at.line), "the rehearsal", MISSING))
         for a in (runs[0].alerts if runs else ())
         if a.missing
     ]

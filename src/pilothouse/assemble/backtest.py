@@ -37,6 +37,7 @@ from pilothouse.signals.metrics.http_fetch import Fetch, FetchError
 from pilothouse.signals.metrics.http_fetch import fetch as fetch_page
 
 DEFAULT_INTERVAL_MS = 60_000
+MISSING = "record the series as well, or check the metric's name"
 DEFAULT_SPAN_MS = 24 * 3_600_000
 """What is asked of a URL when no --start is given."""
 
@@ -225,7 +226,9 @@ class _Backtest:
         own = [name for group in rules.groups for rule in group.rules for name in written_names(rule)]
         outside = [name for name in recorded.names if name not in own]
         for unfed in unfed_alerts(rules.groups, outside):
-            self.findings.append(unfed_finding(unfed.rule.name, unfed.missing, unfed.rule.place, "the history"))
+            self.findings.append(
+                unfed_finding(unfed.rule.name, unfed.missing, unfed.rule.place, "the history", MISSING)
+            )
         for group in rules.groups:
             for rule in group.rules:
                 if looks_ahead(rule):

@@ -38,14 +38,14 @@ def unfed_alerts(groups: Sequence[RuleGroup], produced: Collection[str]) -> list
     ]
 
 
-def unfed_finding(alert: str, missing: Sequence[str], place: Place, what: str) -> Finding:
+def unfed_finding(alert: str, missing: Sequence[str], place: Place, what: str, remedy: str) -> Finding:
     """An alert that stays silent for want of series."""
     names = ", ".join(missing) or "a series"
     return Finding(
         "PH310",
         f"{alert} cannot fire: {what} has no series {names}",
         place,
-        "its silence says nothing: give the series (--series FILE), or check the metric's name",
+        f"its silence says nothing: {remedy}",
         "warning",
     )
 

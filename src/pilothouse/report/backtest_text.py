@@ -178,10 +178,10 @@ def _changed(report: BacktestReport, change: Change) -> str:
         return f"{change.alert}: {_span(report, change.new_from_s, change.new_to_s)}"
     if change.kind in ("earlier", "later"):
         before, after = change.old_from_s or 0.0, change.new_from_s or 0.0
-        return f"{change.alert}: fires by {by} {change.kind}, at {moment(report, after)} (was {moment(report, before)})"
+        return f"{change.alert}: fires {by} {change.kind}, at {moment(report, after)} (was {moment(report, before)})"
     if change.kind in ("longer", "shorter"):
         over = "at the end" if change.new_to_s is None else f"at {moment(report, change.new_to_s)}"
-        return f"{change.alert}: over by {by} {'later' if change.kind == 'longer' else 'earlier'}, {over}"
+        return f"{change.alert}: over {by} {'later' if change.kind == 'longer' else 'earlier'}, {over}"
     return f"{change.alert}: {change.note}"
 
 

@@ -117,3 +117,8 @@ def test_what_was_before_the_start_is_left_out() -> None:
 def test_an_alert_reads_with_its_name_first() -> None:
     assert alert_text((("alertname", "A"), ("job", "x"))) == 'A{job="x"}'
     assert alert_text((("alertname", "A"),)) == "A"
+
+
+def test_an_alert_that_comes_back_waits_for_its_group_again() -> None:
+    steps = (step(60, "A", fires=True), step(600, "A", fires=False), step(4000, "A", fires=True))
+    assert told(config(), *steps, until_s=4100)[-1] == "4030 team firing A: first notification"

@@ -323,7 +323,8 @@ def _overlap(known: HeldAlert, incoming: HeldAlert) -> bool:
         known_end is None or incoming.starts_at_ms < known_end
     )
     ends_inside = incoming_end is None or incoming_end > known.starts_at_ms
-    before_end = known_end is None or incoming_end is None or incoming_end < known_end
+    # An alert that fires anew has no end yet, which is after any end that is known: a new life, not the old one.
+    before_end = known_end is None or (incoming_end is not None and incoming_end < known_end)
     return starts_inside or (ends_inside and before_end)
 
 

@@ -315,7 +315,7 @@ class WritePath:
         subresource: str = "",
     ) -> Object:
         before = old.object
-        if proposed is before:
+        if proposed is before and finish is None:
             return before
         found = Findings()
         body: dict[str, Any] = self._fitted(kind, self._without_status(kind, proposed), found, before)

@@ -4,8 +4,8 @@
                        │              └────► status.measure(database, slo, time) ──► BudgetStatus ──► words
                        └── Findings (PH72x)
 
-Formats: OpenSLO v1, Sloth's specs and objects (and OpenSLO v1alpha as Sloth reads it), Pyrra's objects. Pure: time, data
-and documents are arguments. Imports base, engines.promql and engines.tsdb. Called by cli, assemble and the kinds.
+Formats: OpenSLO v1, Sloth's specs and objects (and OpenSLO v1alpha as Sloth reads it), Pyrra's objects. Pure: time,
+data and documents are arguments. Imports base, engines.promql and engines.tsdb. Called by cli, assemble and the kinds.
 
 | file | what it knows |
 | --- | --- |
@@ -18,3 +18,27 @@ and documents are arguments. Imports base, engines.promql and engines.tsdb. Call
 | `status`, `calendar`, `words` | the budget now, where a calendar window began, and sentences about both |
 | `codes` | the stable codes of all findings |
 """
+
+from pilothouse.engines.slo.documents import Reading, groups_of, is_slo_document, read, rule_objects, rules_of
+from pilothouse.engines.slo.model import Slo
+from pilothouse.engines.slo.rules import Options
+from pilothouse.engines.slo.status import BudgetStatus, Burn, Meter, Spent, measure
+from pilothouse.engines.slo.windows import Windows, windows_for
+
+__all__ = [
+    "BudgetStatus",
+    "Burn",
+    "Meter",
+    "Options",
+    "Reading",
+    "Slo",
+    "Spent",
+    "Windows",
+    "groups_of",
+    "is_slo_document",
+    "measure",
+    "read",
+    "rule_objects",
+    "rules_of",
+    "windows_for",
+]

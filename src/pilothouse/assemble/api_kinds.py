@@ -5,17 +5,35 @@ from __future__ import annotations
 
 from pilothouse.assemble.kinds import KINDS
 from pilothouse.kinds.apiextensions.customresourcedefinition.kind import KIND as CUSTOMRESOURCEDEFINITION
+from pilothouse.kinds.coordination.lease.kind import KIND as LEASE
+from pilothouse.kinds.core.persistentvolume.kind import KIND as PERSISTENTVOLUME
+from pilothouse.kinds.networking.ingress.kind import KIND as INGRESS
+from pilothouse.kinds.networking.ingressclass.kind import KIND as INGRESSCLASS
+from pilothouse.kinds.networking.networkpolicy.kind import KIND as NETWORKPOLICY
 from pilothouse.kinds.rbac.clusterrole.kind import KIND as CLUSTERROLE
 from pilothouse.kinds.rbac.clusterrolebinding.kind import KIND as CLUSTERROLEBINDING
 from pilothouse.kinds.rbac.role.kind import KIND as ROLE
 from pilothouse.kinds.rbac.rolebinding.kind import KIND as ROLEBINDING
+from pilothouse.kinds.scheduling.priorityclass.kind import KIND as PRIORITYCLASS
 from pilothouse.kinds.schema_only import schema_only
 from pilothouse.machinery.kind import Kinds
 
 _OWN_GROUPS = ("pilothouse.dev", "monitoring.coreos.com")
 """Groups that the API serves only once their definitions are there."""
 
-API_KINDS = (ROLE, CLUSTERROLE, ROLEBINDING, CLUSTERROLEBINDING, CUSTOMRESOURCEDEFINITION)
+API_KINDS = (
+    ROLE,
+    CLUSTERROLE,
+    ROLEBINDING,
+    CLUSTERROLEBINDING,
+    CUSTOMRESOURCEDEFINITION,
+    PERSISTENTVOLUME,
+    LEASE,
+    PRIORITYCLASS,
+    NETWORKPOLICY,
+    INGRESS,
+    INGRESSCLASS,
+)
 
 
 def served_kinds() -> Kinds:

@@ -46,6 +46,9 @@ def _event_to_core(obj: Object) -> Object:
 def _event_to_group(obj: Object) -> Object:
     names = {core: group for group, core in _EVENT_FIELDS.items()}
     out = {names.get(key, key): value for key, value in obj.items()}
+    for key in ("reportingController", "reportingInstance"):
+        if not out.get(key):
+            out.pop(key, None)
     return {**out, "apiVersion": "events.k8s.io/v1"}
 
 

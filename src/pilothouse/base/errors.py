@@ -160,7 +160,7 @@ class Invalid(ApiError):
 
     def __init__(self, kind: str, name: str, causes: list[Cause], *, group: str = "") -> None:
         self.causes = causes
-        parts = [f"{c.field}: {c.message}" for c in causes]
+        parts = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
         text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
         qualified = f"{kind}.{group}" if group else kind
         details: dict[str, Any] = {"name": name, "kind": kind, "causes": [c.to_json() for c in causes]}

@@ -157,7 +157,7 @@ class WritePath:
             raise refusals.not_found(kind, metadata.get("name", ""))
         if not metadata.get("resourceVersion") and not kind.strategy.unconditional:
             cause = wording.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise Invalid(kind.resource, metadata["name"], [cause])
+            raise Invalid(kind.plural, metadata["name"], [cause], group=kind.group)
         self._same_version(kind, old, metadata)
         if subresource == "status":
             return self._put_status(kind, old, obj.get("status") or {}, dry_run, metadata, finish)
@@ -348,11 +348,12 @@ class WritePath:
             body = hook(admission.Request(admission.UPDATE, kind, body, before, subresource), self.store)
         return self._commit(kind, old, body, dry_run)
 
-    def _commit(self, kind: Kind, old: Stored, body: Object, dry_run: bool) -> Object:
+    def _commit(self, kind: Kind, old: Stored, body: Object, dry_run: bool, *, counted: bool = True) -> Object:
+        """Store what differs; counted: a change of the specification raises the generation."""
         before = old.object
         if body == before or ("managedFields" in body["metadata"] and applying.only_times_differ(body, before)):
             return before
-        if kind.strategy.generation and _specification(body) != _specification(before):
+        if counted and kind.strategy.generation and _specification(body) != _specification(before):
             generation = before["metadata"].get("generation", 0) + 1
             body = {**body, "metadata": {**body["metadata"], "generation": generation}}
         if dry_run:
@@ -434,7 +435,8 @@ class WritePath:
         name = old.object["metadata"]["name"]
         if kind.strategy.bind is None:
             raise refusals.not_found(kind, f"{name}/binding")
-        return self._commit(kind, old, kind.strategy.bind(old.object, binding, self.now()), dry_run)
+        bound = kind.strategy.bind(old.object, binding, self.now())
+        return self._commit(kind, old, bound, dry_run, counted=False)
 
     # Delete
 

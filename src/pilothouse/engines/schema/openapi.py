@@ -39,9 +39,7 @@ class Schema:
         self.root = root
         self.custom = custom
 
-    def fit(
-        self, obj: Mapping[str, Any], found: Findings, stored: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def fit(self, obj: Mapping[str, Any], found: Findings, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The object pruned and filled, its metadata too; the same object when it fits already.
 
         stored: the version before, which fits: fields, and entries of lists, that are its very own are not walked.
@@ -227,10 +225,17 @@ def _custom_fields(schema: Mapping[str, Any], *, top: bool = False) -> Fields:
     properties = dict(schema.get("properties", {}))
     if top or schema.get("x-kubernetes-embedded-resource"):
         properties |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+    if not top and schema.get("x-kubernetes-embedded-resource"):
+        properties["metadata"] = {"type": "object", _OBJECT_META: True}
     nodes = {key: _custom_node(value) for key, value in properties.items()}
     return Fields(
         nodes,
-        defaults={key: value["default"] for key, value in properties.items() if "default" in value},
+        defaults={
+            # What is filled in has defaults of its own inside.
+            key: nodes[key].fit(value["default"], (), Findings(), False)
+            for key, value in properties.items()
+            if "default" in value
+        },
         # A null where null is not allowed is dropped, so that a default can take its place.
         nullable=frozenset(key for key, value in properties.items() if value.get("nullable") or "default" not in value),
         is_open=bool(schema.get("x-kubernetes-preserve-unknown-fields")),

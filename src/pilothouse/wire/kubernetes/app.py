@@ -123,6 +123,12 @@ class Api:
             from pilothouse.wire.kubernetes.openapi_v2 import answer
 
             found = answer(self._context)
+        elif path == "/metrics":
+            store = self._context.store
+            counts = "".join(
+                f'apiserver_resource_objects{{kind="{kind}"}} {store.count(kind)}\n' for kind in store.kinds()
+            )
+            found = text_answer(f"# TYPE apiserver_resource_objects gauge\n{counts}")
         elif path in ("/", ""):
             found = json_answer(
                 {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}

@@ -74,7 +74,8 @@ def read_json(body: bytes, resource_kind: str, strict: bool = True) -> tuple[Any
             f"json parse error: json: cannot unmarshal {_NAMES[value.__class__]} into Go value of type {_TYPE_STRUCT} "
             f"({_shown(body)})"
         )
-    return value, repeated_fields(body) if strict else []
+    repeated, merged = repeated_fields(body)
+    return (value if merged is None else merged), repeated if strict else []
 
 
 def _shown(body: bytes) -> str:
@@ -117,19 +118,26 @@ def _quoted(char: str) -> str:
     return "'\\''" if char == "'" else f"'{char}'"
 
 
-def repeated_fields(body: bytes) -> list[str]:
-    """Paths of keys that stand twice in one object; cheap when there are none."""
+def repeated_fields(body: bytes) -> tuple[list[str], Any]:
+    """(paths of keys that stand twice in one object, the value with such objects merged as Go decodes them); ([], None)
+    when there are none, which is cheap."""
     found = False
 
     def look(pairs: list[tuple[str, Any]]) -> Any:
         nonlocal found
         made = dict(pairs)
-        if len(made) != len(pairs):
-            found = True
+        if len(made) == len(pairs):
+            return made
+        found = True
+        made = {}
+        for key, value in pairs:
+            before = made.get(key)
+            both = isinstance(before, dict) and isinstance(value, dict)
+            made[key] = {**before, **value} if both else value
         return made
 
-    json.loads(body, object_pairs_hook=look)
-    return _where_repeated(body) if found else []
+    value = json.loads(body, object_pairs_hook=look)
+    return (_where_repeated(body), value) if found else ([], None)
 
 
 class _Pairs(list[tuple[str, Any]]):

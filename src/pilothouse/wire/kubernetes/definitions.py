@@ -14,6 +14,7 @@ from typing import Any
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import ApiError, NotFound
 from pilothouse.engines.schema import openapi
+from pilothouse.engines.schema.structure import Findings
 from pilothouse.machinery import applying
 from pilothouse.machinery.kind import Kind, Made, Strategy
 from pilothouse.store.memory import Change
@@ -108,10 +109,14 @@ class Definitions:
         name = obj["metadata"]["name"]
         known = self._of(name)
         since = known[0].since if known else self._context.store.revision
+        # What was stored under an older schema is read through today's.
+        changed = obj["metadata"].get("generation", 1) > 1
         kind = self._kind(spec, storage)
         self._context.registry.kinds.add(kind)
         resources = [
-            self._resource(spec, version, kind, storage, since) for version in versions if version.get("served")
+            self._resource(spec, version, kind, storage, since, changed)
+            for version in versions
+            if version.get("served")
         ]
         self._context.registry.set_custom(name, resources)
 
@@ -129,14 +134,17 @@ class Definitions:
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
             namespaced=spec["scope"] == "Namespaced",
-            strategy=Strategy(
-                status="status" in subresources, scale="scale" in subresources, unconditional=False
-            ),
+            strategy=Strategy(status="status" in subresources, scale="scale" in subresources, unconditional=False),
         )
 
     @staticmethod
     def _resource(
-        spec: Mapping[str, Any], version: Mapping[str, Any], kind: Kind, storage: Mapping[str, Any], since: int
+        spec: Mapping[str, Any],
+        version: Mapping[str, Any],
+        kind: Kind,
+        storage: Mapping[str, Any],
+        since: int,
+        changed: bool,
     ) -> Resource:
         names = spec["names"]
         stored = version["name"] == storage["name"]
@@ -149,6 +157,11 @@ class Definitions:
             subresources["scale"] = {"responseKind": scale, "verbs": ["get", "patch", "update"]}
         if "status" in asked:
             subresources["status"] = {"responseKind": answer, "verbs": ["get", "patch", "update"]}
+        schema = kind.schema if stored else Made(_schema(version))
+
+        def to_served(obj: Object) -> Object:
+            return schema.load().fit({**obj, "apiVersion": own}, Findings())
+
         return Resource(
             spec["group"],
             version["name"],
@@ -161,9 +174,9 @@ class Definitions:
             tuple(names.get("shortNames") or ()),
             tuple(names.get("categories") or ()),
             subresources,
-            kind.schema if stored else Made(_schema(version)),
+            schema,
             None if stored else lambda obj: {**obj, "apiVersion": kind.api_version},
-            None if stored else lambda obj: {**obj, "apiVersion": own},
+            None if stored and not changed else to_served,
             {**version, "listKind": names.get("listKind")},
             since,
         )

@@ -11,8 +11,8 @@ import orjson
 
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import ApiError, BadRequest, Invalid
-from pilothouse.engines.apply.json_patch import PatchError, apply_json_patch
 from pilothouse.engines.apply import go_text
+from pilothouse.engines.apply.json_patch import PatchError, apply_json_patch
 from pilothouse.engines.apply.merge_patch import apply_merge_patch
 from pilothouse.engines.apply.strategic import StrategicError, apply_strategic_patch
 from pilothouse.engines.schema import wording
@@ -79,22 +79,35 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
             made = apply_json_patch(current, operations)
         except PatchError:
             raise RejectedPatch() from None
-        return Patched(made, lambda: applying.patch_text(current, made, operations, applying.JSON), [])
+        return Patched(made, lambda: shown_document(current, made), [])
     patch = _loaded(request.body)
     if not isinstance(patch, dict):
         raise BadRequest(
             f"json: cannot unmarshal {decode._NAMES.get(patch.__class__, 'null')} into Go value of type map[string]interface {{}}"
         )
-    repeated = decode.repeated_fields(request.body)
+    repeated, merged = decode.repeated_fields(request.body)
+    patch = patch if merged is None else merged
     if media == MERGE_PATCH:
         made = apply_merge_patch(current, patch)
-        return Patched(made, lambda: applying.patch_text(current, made, patch, applying.MERGE), repeated)
+        return Patched(made, lambda: shown_document(current, made), repeated)
     assert resource.schema_source is not None
     try:
         made = apply_strategic_patch(applying.part_of(resource.schema_source), current, patch)
     except StrategicError as error:
         raise _strategic_refusal(error) from None
     return Patched(made, lambda: go_text.plain(patch), repeated)
+
+
+def shown_document(old: Any, new: Any) -> str:
+    """The patched document as refusals quote it: maps that the patch touched come out sorted."""
+    return orjson.dumps(_sorted_where_changed(old, new)).decode()
+
+
+def _sorted_where_changed(old: Any, new: Any) -> Any:
+    if new is old or not isinstance(new, Mapping):
+        return new
+    before = old if isinstance(old, Mapping) else {}
+    return {key: _sorted_where_changed(before.get(key), new[key]) for key in sorted(new)}
 
 
 def _strategic_refusal(error: StrategicError) -> ApiError:
@@ -155,6 +168,10 @@ async def patch(context: Context, request: Request, resource: Resource, subresou
         raise BadRequest(
             f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({target.name})"
         )
+    if metadata.get("uid") != stored.object["metadata"]["uid"]:
+        # Both the store's and the kind's check of an update say so.
+        cause = wording.invalid("metadata.uid", metadata.get("uid", ""), "field is immutable")
+        raise refusals.invalid(resource.kind, target.name, [cause, cause])
     if metadata.get("resourceVersion") != stored.object["metadata"]["resourceVersion"] and metadata.get(
         "resourceVersion"
     ):

@@ -124,8 +124,6 @@ def _selected(
         metadata["continue"] = options.make_token(revision, place_of(records[-1]))
         if match is None:
             metadata["remainingItemCount"] = rest
-    elif resource.custom is not None:
-        metadata["continue"] = ""
     return records, metadata
 
 

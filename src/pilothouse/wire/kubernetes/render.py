@@ -70,7 +70,9 @@ def listed(
 
 
 def _head(resource: Resource, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": f"{list_kind(resource)}", "apiVersion": resource.api_version, "metadata": metadata}
+    if resource.custom is not None and "continue" not in metadata:
+        metadata = {**metadata, "continue": ""}
+    return {"kind": list_kind(resource), "apiVersion": resource.api_version, "metadata": metadata}
 
 
 def list_kind(resource: Resource) -> str:

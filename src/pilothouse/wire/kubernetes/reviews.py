@@ -120,7 +120,10 @@ def _may(context: Context, request: Request, resource: Resource, sent: Object) -
         reason = context.rbac.why(user, asked)
         if reason is not None:
             status = {"allowed": True, "reason": reason}
-    out = {**sent, "metadata": sent.get("metadata") or {}, "status": status}
+    metadata = dict(sent.get("metadata") or {})
+    if local:
+        metadata["namespace"] = target.namespace
+    out = {**sent, "metadata": metadata, "status": status}
     source = _source(str(out["kind"]), _GROUP_OF[str(out["kind"])], "v1")
     return ownership.of_review(out, source, request.manager(), context.write_path.now())
 
@@ -150,7 +153,11 @@ def _what(context: Context, user: User, sent: Object) -> Object:
         others.append({"verbs": ["*"], "nonResourceURLs": ["*"]})
     for rule in context.rbac.rules(user, namespace):
         if rule.get("resources"):
-            one: dict[str, Any] = {"verbs": rule["verbs"], "apiGroups": rule.get("apiGroups", []), "resources": rule["resources"]}
+            one: dict[str, Any] = {
+                "verbs": rule["verbs"],
+                "apiGroups": rule.get("apiGroups", []),
+                "resources": rule["resources"],
+            }
             if rule.get("resourceNames"):
                 one["resourceNames"] = rule["resourceNames"]
             resources.append(one)

@@ -110,7 +110,7 @@ async def serve(context: Context, request: Request, resource: Resource) -> Answe
         patched = patches.changed(request, _scale_resource(resource), media, scale_of(resource, stored.object))
         sent = patched.object
     found = Findings()
-    schema = component("kubernetes-openapi/apis_autoscaling_v1.json", "io.k8s.api.autoscaling.v1.Scale")
+    schema = component("kubernetes-openapi/api_v1.json", "io.k8s.api.autoscaling.v1.Scale")
     fitted = schema.fit(sent, found)
     error = schema.decoding_error(found)
     if error:

@@ -46,12 +46,8 @@ async def apply(
         reads.existing(context, resource, namespace, target.name)
     live: Object = render.served(resource, stored.object) if stored is not None else {}
     _demand_identity(resource, live, config, target.name)
-    who = applying.writer(
-        kind, request.manager(), context.write_path.now(), subresource, resource.api_version
-    )
-    made, entries = applying.applied(
-        kind, live, config, who, force=_is_forced(request), schema=resource.schema_source
-    )
+    who = applying.writer(kind, request.manager(), context.write_path.now(), subresource, resource.api_version)
+    made, entries = applying.applied(kind, live, config, who, force=_is_forced(request), schema=resource.schema_source)
     finish = applying.finish_with(entries)
     dry_run = writes.is_dry(request)
     if stored is None:
@@ -60,9 +56,7 @@ async def apply(
             metadata["namespace"] = namespace
         body = _fitted(resource, {**made, "metadata": metadata})
         policies.check(context, request, resource, body, None)
-        out = context.write_path.create(
-            kind.name, writes.stored_form(resource, body), dry_run=dry_run, finish=finish
-        )
+        out = context.write_path.create(kind.name, writes.stored_form(resource, body), dry_run=dry_run, finish=finish)
         return await writes.written(context, request, resource, out, 201, form)
     body = _fitted(resource, made)
     policies.check(context, request, resource, body, stored.object, subresource)
@@ -103,10 +97,6 @@ async def apply_scale(context: Context, request: Request, resource: Resource, fo
     who = applying.writer(kind, request.manager(), context.write_path.now(), "scale")
     replicas, entries = applying.scale_applied(kind, stored.object, config, who, _is_forced(request))
     scale = {"metadata": {}, "spec": {"replicas": replicas or 0}}
-    made = scaling.write(
-        context, resource, stored.object, scale, applying.finish_with(entries), writes.is_dry(request)
-    )
+    made = scaling.write(context, resource, stored.object, scale, applying.finish_with(entries), writes.is_dry(request))
     await writes.settled(context)
-    return Answer(
-        200, render.encode(scaling.scale_of(resource, made), negotiation.Form(form.media)), form.media
-    )
+    return Answer(200, render.encode(scaling.scale_of(resource, made), negotiation.Form(form.media)), form.media)

@@ -149,7 +149,13 @@ class WatchStream:
         metadata: dict[str, Any] = {"resourceVersion": str(self._context.store.revision)}
         if annotations:
             metadata["annotations"] = annotations
-        obj: Object = {"kind": self._resource.kind_name, "apiVersion": self._resource.api_version, "metadata": metadata}
+        empty = self._resource.schema().root.zero if self._resource.custom is None else {}
+        obj: Object = {
+            "kind": self._resource.kind_name,
+            "apiVersion": self._resource.api_version,
+            **(empty or {}),
+            "metadata": metadata,
+        }
         if self._form.shape == "Table":
             obj = {
                 "kind": "Table",

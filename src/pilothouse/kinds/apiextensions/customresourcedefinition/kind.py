@@ -36,6 +36,7 @@ def prepare(new: Object, old: Object | None) -> Object:
     metadata = new["metadata"]
     if "deletionTimestamp" in metadata and "deletionTimestamp" not in old["metadata"]:
         metadata = {key: value for key, value in metadata.items() if key != "deletionGracePeriodSeconds"}
+        metadata["generation"] = old["metadata"].get("generation", 1)
         finalizers = [*metadata.get("finalizers", ())]
         if FINALIZER not in finalizers:
             finalizers.append(FINALIZER)
@@ -126,7 +127,9 @@ def _version_causes(versions: list[Mapping[str, Any]]) -> list[Cause]:
         if schema is None:
             out.append(wording.required(f"{field}.schema.openAPIV3Schema", "schemas are required"))
         elif schema.get("type") != "object":
-            out.append(wording.invalid(f"{field}.schema.openAPIV3Schema.type", schema.get("type", ""), "must be object"))
+            out.append(
+                wording.invalid(f"{field}.schema.openAPIV3Schema.type", schema.get("type", ""), "must be object")
+            )
     return out
 
 

@@ -133,7 +133,7 @@ KIND = Kind(
     categories=("all",),
     default=default,
     validate=validate,
-    strategy=Strategy(generation=False, prepare=prepare),
+    strategy=Strategy(generation=False, prepare=prepare, status_writes_labels=True),
     columns=(
         NAME,
         Column("Reference", _reference),

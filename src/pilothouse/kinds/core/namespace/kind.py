@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pilothouse.base.actions import Object
+from pilothouse.base.errors import Cause
 from pilothouse.engines.schema import names
 from pilothouse.kinds.core.namespace.decide import FINALIZER
 from pilothouse.machinery.columns import AGE, NAME
@@ -36,6 +37,18 @@ def prepare(new: Object, old: Object | None) -> Object:
     return new
 
 
+def finalize(sent: Object, stored: Object) -> tuple[Object, list[Cause]]:
+    """The finalize subresource: whoever cleaned up takes their finalizer away; labels are written too."""
+    finalizers = (sent.get("spec") or {}).get("finalizers") or []
+    spec = {**(stored.get("spec") or {}), "finalizers": finalizers}
+    if not finalizers:
+        del spec["finalizers"]
+    kept = {key: value for key, value in stored["metadata"].items() if key not in ("labels", "annotations")}
+    asked = sent.get("metadata") or {}
+    given = {field: asked[field] for field in ("labels", "annotations") if asked.get(field)}
+    return default({**stored, "metadata": {**kept, **given}, "spec": spec}), []
+
+
 def held(obj: Object) -> bool:
     return bool((obj.get("spec") or {}).get("finalizers"))
 
@@ -50,6 +63,8 @@ KIND = Kind(
     short_names=("ns",),
     namespaced=False,
     default=default,
-    strategy=Strategy(generation=False, name_causes=names.dns_label, prepare=prepare, held=held),
+    strategy=Strategy(
+        generation=False, name_causes=names.dns_label, prepare=prepare, held=held, parts={"finalize": finalize}
+    ),
     columns=(NAME, Column("Status", lambda obj, _now: obj.get("status", {}).get("phase", "")), AGE),
 )

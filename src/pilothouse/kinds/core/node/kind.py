@@ -25,6 +25,19 @@ def prepare(new: Object, old: Object | None) -> Object:
     return new if spec is new.get("spec") else {**new, "spec": spec}
 
 
+def prepare_status(status: Any, stored: Object) -> Any:  # noqa: ARG001 - the common signature
+    """Pods may use all there is unless somebody says less (`SetDefaults_NodeStatus`)."""
+    if status.get("capacity") and not status.get("allocatable"):
+        return {**status, "allocatable": status["capacity"]}
+    return status
+
+
+def _kernel(obj: Object, now_s: float) -> Any:  # noqa: ARG001 - the common signature
+    info = obj.get("status", {}).get("nodeInfo", {})
+    version, architecture = info.get("kernelVersion", "") or "<unknown>", info.get("architecture", "")
+    return f"{version} ({architecture})" if architecture else version
+
+
 def validate(new: Object, old: Object | None) -> list[Cause]:
     out: list[Cause] = []
     spec = new.get("spec") or {}
@@ -93,7 +106,7 @@ KIND = Kind(
     short_names=("no",),
     namespaced=False,
     validate=validate,
-    strategy=Strategy(generation=False, prepare=prepare, status_writes_labels=True),
+    strategy=Strategy(generation=False, prepare=prepare, status_writes_labels=True, prepare_status=prepare_status),
     columns=(
         NAME,
         Column("Status", _status),
@@ -103,7 +116,7 @@ KIND = Kind(
         Column("Internal-IP", _address("InternalIP"), wide=True),
         Column("External-IP", _address("ExternalIP"), wide=True),
         Column("OS-Image", _info("osImage"), wide=True),
-        Column("Kernel-Version", _info("kernelVersion"), wide=True),
+        Column("Kernel-Version", _kernel, wide=True),
         Column("Container-Runtime", _info("containerRuntimeVersion"), wide=True),
     ),
 )

@@ -72,6 +72,39 @@ def _imageless(container: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in container.items() if key != "image"}
 
 
+def add_ephemeral(sent: Object, stored: Object) -> tuple[Object, list[Cause]]:
+    """The ephemeralcontainers subresource: containers may come, none may change or go."""
+    wanted = (sent.get("spec") or {}).get("ephemeralContainers") or []
+    spec = podspec.default_pod({**stored["spec"], "ephemeralContainers": wanted})
+    before = stored["spec"].get("ephemeralContainers") or []
+    after = spec["ephemeralContainers"]
+    out: list[Cause] = []
+    by_name = {container.get("name"): container for container in after}
+    for container in before:
+        if by_name.get(container["name"]) != container:
+            text = f'existing ephemeral containers "{container["name"]}" may not be changed'
+            if container["name"] not in by_name:
+                text = f'existing ephemeral containers "{container["name"]}" may not be removed'
+            out.append(wording.forbidden("spec.ephemeralContainers", f"{text}\n"))
+    return {**stored, "spec": spec}, out
+
+
+def resize(sent: Object, stored: Object) -> tuple[Object, list[Cause]]:
+    """The resize subresource: resources of containers change as long as the quality of service stays."""
+    asked = {c.get("name"): c for c in (sent.get("spec") or {}).get("containers") or ()}
+    containers = [
+        {**container, "resources": asked[container["name"]].get("resources") or {}}
+        if container["name"] in asked
+        else container
+        for container in stored["spec"]["containers"]
+    ]
+    spec = podspec.default_pod({**stored["spec"], "containers": containers})
+    before = stored.get("status", {}).get("qosClass") or podspec.qos_class(stored["spec"])
+    if podspec.qos_class(spec) != before:
+        return stored, [wording.invalid("spec", before, "Pod QOS Class may not change as a result of resizing")]
+    return {**stored, "spec": spec}, podspec.pod_spec_causes(spec)
+
+
 def grace_s(obj: Object, asked_s: int | None) -> int:
     """Seconds a deletion waits (`podStrategy.CheckGracefulDelete`): none before it is bound or after it ended."""
     period_s: int = obj["spec"].get("terminationGracePeriodSeconds", 0) if asked_s is None else asked_s
@@ -115,7 +148,12 @@ KIND = Kind(
     default=default,
     validate=validate,
     strategy=Strategy(
-        prepare=prepare, prepare_status=prepare_status, status_writes_labels=True, grace_s=grace_s, bind=bind
+        prepare=prepare,
+        prepare_status=prepare_status,
+        status_writes_labels=True,
+        grace_s=grace_s,
+        bind=bind,
+        parts={"ephemeralcontainers": add_ephemeral, "resize": resize},
     ),
     columns=COLUMNS,
 )

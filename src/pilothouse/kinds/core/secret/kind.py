@@ -63,7 +63,7 @@ KIND = Kind(
     columns=(
         NAME,
         Column("Type", lambda obj, _now: obj["type"]),
-        Column("Data", lambda obj, _now: len(obj.get("data") or ()), "integer"),
+        Column("Data", lambda obj, _now: len(obj.get("data") or ())),
         AGE,
     ),
 )

@@ -52,7 +52,8 @@ def test_case(case: Path) -> None:
 def test_the_same_history_in_every_format_gives_the_same() -> None:
     text = (NIGHT / "history.om").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
-    dump, results = [], {}
+    dump = []
+    results: dict[str, list[list[Any]]] = {}
     for line in lines:
         series, value, time = line.split(" ")
         name, _, labels = series.partition("{")
@@ -189,7 +190,8 @@ def test_a_url_gives_what_the_file_gives() -> None:
     assert from_url.rules is not None
     assert from_file.rules is not None
     assert [a.firings for a in from_url.rules.alerts] == [a.firings for a in from_file.rules.alerts]
-    sent = [[(n.at_s, n.receiver, n.alerts) for n in r.rules.notifications] for r in (from_url, from_file)]
+    both = (from_url.rules, from_file.rules)
+    sent = [[(n.at_s, n.receiver, n.alerts) for n in version.notifications] for version in both]
     assert sent[0] == sent[1]
     assert len(urls) == 4  # its time, and three selectors
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 
 from pilothouse.assemble.recorded import Recorded
@@ -89,6 +90,8 @@ def _wrong(file: str, line: int, message: str) -> Finding:
 
 def _read_page(data: bytes, file: str, into: Recorded) -> list[Finding]:
     is_openmetrics = data.rstrip().endswith(b"# EOF")
+    if _read_plain(data, is_openmetrics, into):
+        return []
     page = read_page(data, OPENMETRICS) if is_openmetrics else read_page(data)
     columns: dict[Labels, tuple[list[int], list[float]]] = {}
     timed = page.times_ms
@@ -111,6 +114,42 @@ def _read_page(data: bytes, file: str, into: Recorded) -> list[Finding]:
         remedy = "a single scrape cannot be replayed: record series over time, each sample with its timestamp"
         findings.append(Finding("PH321", message, Place(file), remedy, "error" if not timed else "warning"))
     return findings
+
+
+def _read_plain(data: bytes, is_openmetrics: bool, into: Recorded) -> bool:
+    """The usual file, ten times as fast: lines `SERIES VALUE TIME`, each series many times. False: read it properly.
+
+    Every distinct series text still goes through the page reader, which decides what is legal.
+    """
+    columns: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
+    for line in data.splitlines():
+        if line.startswith(b"#"):
+            continue
+        parts = line.rsplit(b" ", 2)
+        if len(parts) != 3:
+            return False
+        values, times = columns.setdefault(parts[0], ([], []))
+        values.append(parts[1])
+        times.append(parts[2])
+    # An exemplar behind the sample would be taken for the sample itself.
+    if not columns or any(b"#" in series for series in columns):
+        return False
+    end = b"# EOF\n" if is_openmetrics else b""
+    firsts = b"".join(b" ".join((series, v[0], t[0])) + b"\n" for series, (v, t) in columns.items())
+    page = read_page(firsts + end, OPENMETRICS) if is_openmetrics else read_page(firsts)
+    if page.error is not None or len(page.values) != len(columns) or len(page.times_ms) != len(columns):
+        return False
+    unit_ms = 1000.0 if is_openmetrics else 1.0
+    try:
+        found = [
+            (labels, np.rint(np.array(t, dtype=np.float64) * unit_ms).astype(np.int64), np.array(v, dtype=np.float64))
+            for labels, (v, t) in zip(page.shape.labels, columns.values())
+        ]
+    except (ValueError, OverflowError):
+        return False
+    for labels, times_ms, numbers in found:
+        into.add(labels, times_ms, numbers)
+    return True
 
 
 # JSON of the query API

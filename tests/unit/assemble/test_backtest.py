@@ -100,6 +100,13 @@ def test_a_sample_given_twice_counts_once_and_order_does_not_matter() -> None:
     assert matrix.values.tolist() == [[1.0, 3.0]]
 
 
+def test_exemplars_and_labels_with_spaces_are_no_samples() -> None:
+    text = 'x_total{a="b c # d"} 1 5 # {id="1"} 2 6\ny_total{a="b c"} 3 7\n# EOF\n'
+    recorded = Recorded()
+    assert read_bytes(text.encode(), "f", recorded) == []
+    assert (recorded.series, recorded.samples, recorded.span_ms()) == (2, 2, (5000, 7000))
+
+
 def test_unusable_inputs_say_why(tmp_path: Path) -> None:
     rules = str(NIGHT / "rules.yml")
     empty = tmp_path / "empty.yml"

@@ -15,10 +15,12 @@ import click
 
 from pilothouse import __version__
 from pilothouse.cli.backtest import backtest
+from pilothouse.cli.budget import budget
 from pilothouse.cli.demo import demo
 from pilothouse.cli.metrics import metrics
 from pilothouse.cli.rehearse import rehearse
 from pilothouse.cli.rule_tests import test
+from pilothouse.cli.slo import slo
 from pilothouse.cli.up import up
 
 USAGE = 3
@@ -58,6 +60,8 @@ cli.add_command(demo)
 cli.add_command(up)
 cli.add_command(metrics)
 cli.add_command(test)
+cli.add_command(slo)
+cli.add_command(budget)
 cli.add_command(backtest)
 
 

@@ -101,7 +101,7 @@ class _Reading:
                 period_s=period_s,
                 indicator=indicator,
                 source=self._source(path),
-                description=text(objective.get("displayName")) or text(spec.get("description")),
+                description=text(spec.get("description")) or text(objective.get("displayName")),
                 page=meta,
                 ticket=meta,
                 conditions=conditions,

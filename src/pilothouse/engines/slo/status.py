@@ -151,9 +151,9 @@ class Meter:
             begin_ms, end_ms = bounds_ms(slo.calendar, at_ms)
         period_s = slo.period_s if end_ms is None else (end_ms - begin_ms) / 1000
         since_ms = self._first_ms(database, begin_ms, at_ms) if since_ms is None else max(since_ms, begin_ms)
-        covered_s = 0.0 if since_ms is None else max(0.0, (at_ms - since_ms) / 1000)
+        covered_s = 0.0 if since_ms is None else max(1.0, (at_ms - since_ms) / 1000)
         error_ratio = None
-        if covered_s > 0:
+        if since_ms is not None:
             error_ratio = self.error_ratio(database, max(1, round((at_ms - begin_ms) / 1000)), at_ms)
         burned = None
         if error_ratio is not None:

@@ -93,6 +93,8 @@ def windows_for(period_s: int, catalogue: tuple[Windows, ...] = ()) -> Windows:
         if known.period_s == period_s:
             return known
     factor = period_s / MONTH_S
+    if 0.9 <= factor <= 1.1:  # a calendar month: the windows stay, the burn rates follow its length, as for 28 days
+        return Windows(period_s, *MONTH.tiers)
     return Windows(period_s, *(_scaled(tier, factor, period_s) for tier in MONTH.tiers))
 
 

@@ -56,6 +56,18 @@ def burn_sentence(rate: float | None, period_s: float, window_s: int, left: floa
     return f"{pace}: at that pace {what} is gone in {format_span(gone or 0.0)}."
 
 
+def rate_sentence(rate: float, period_s: float) -> str:
+    """What a burn rate means for a period."""
+    period = format_span(period_s)
+    if rate == 0:
+        return "A burn rate of 0: nothing fails, the budget is not touched."
+    gone = exhausted_in_s(1.0, rate, period_s) or 0.0
+    text = f"A burn rate of {times(rate)}: the budget burns {times(rate)} times as fast as it may"
+    if rate <= 1:
+        return f"{text}, so it lasts for the whole {period}."
+    return f"{text}; all of it, meant for {period}, is gone in {format_span(gone)}."
+
+
 def status_lines(status: BudgetStatus, windows: Windows | None = None) -> list[str]:
     """The state of a budget, a sentence a line."""
     windows = windows or windows_for(round(status.period_s))
@@ -67,7 +79,7 @@ def status_lines(status: BudgetStatus, windows: Windows | None = None) -> list[s
             "nothing of it is known to be used."
         ]
     lines = [
-        f"{status.slo}: {percent(1 - (status.error_ratio or 0.0))} of {percent(status.objective_ratio)} asked; "
+        f"{status.slo}: {percent(1 - (status.error_ratio or 0.0))} good, {percent(status.objective_ratio)} asked; "
         f"{percent(status.left, 1)} of the budget is left{_left(status)} ({budget})."
     ]
     if status.covered_s < 0.99 * status.period_s and status.ends_in_s is None:

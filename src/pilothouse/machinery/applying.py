@@ -387,8 +387,34 @@ def unreadable(kind: Kind, old: Object, patch: Any, patch_type: str, error: refu
     return refusals.bad_patch(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), error.why)
 
 
+_METADATA_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+"""The order of ObjectMeta's fields in Go, in which untouched metadata is quoted."""
+
+
+def _metadata_place(key: str) -> int:
+    return _METADATA_ORDER.index(key) if key in _METADATA_ORDER else len(_METADATA_ORDER)
+
+
 def _sorted_where_changed(old: Any, new: Any) -> Any:
     """Upstream patches maps only where the patch says something, and those come out sorted."""
+    if new is old and isinstance(new, Mapping) and "resourceVersion" in new:
+        return {key: new[key] for key in sorted(new, key=_metadata_place)}
     if new is old or not isinstance(new, Mapping):
         return new
     before = old if isinstance(old, Mapping) else {}

@@ -106,7 +106,7 @@ def _updated(part: Part, live: Mapping[str, Any], new: Mapping[str, Any], manage
     owner = writer.owner(UPDATE)
     before = out.get(owner)
     fields = field_sets.union(changed, before.fields) if before is not None else changed
-    out[owner] = Owned(fields, writer.api_version, writer.time)
+    out[owner] = Owned(field_sets.in_order(fields), writer.api_version, writer.time)
     return out
 
 
@@ -184,7 +184,7 @@ def _applied(
     last = managed.get(owner)
     now = dict(managed)
     fields = _stripped(field_sets.recursive_difference(fields_of(part, config), writer.ignored))
-    now[owner] = Owned(fields, writer.api_version, last.time if last is not None else "")
+    now[owner] = Owned(field_sets.in_order(fields), writer.api_version, last.time if last is not None else "")
     new = merged(part, live, config)
     if last is not None:
         new = _pruned(part, new, now, last.fields)

@@ -1,13 +1,13 @@
 """The series that kube-state-metrics makes of objects (2.17 names and labels): deployments, autoscalers, pods,
 nodes, budgets.
 
-A scrape looks at every record but computes only those that changed since the last one. Only families that somebody
-reads are made.
+A scrape looks at the objects that changed since the last one. Only families that somebody reads are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ import numpy as np
 from pilothouse.base import quantity
 from pilothouse.base.actions import Object
 from pilothouse.base.clock import parse_rfc3339
-from pilothouse.engines.tsdb import ABSENT, Database, make_labels
+from pilothouse.engines.tsdb import ABSENT, Database, Labels, make_labels
 from pilothouse.machinery.client import Client
-from pilothouse.store.memory import Stored
+from pilothouse.store.memory import Change
 
 Series = Iterator[tuple[str, dict[str, str], float]]
 """(metric name, labels, value)."""
@@ -25,44 +25,86 @@ Series = Iterator[tuple[str, dict[str, str], float]]
 _CONDITION_STATUSES = ("true", "false", "unknown")
 
 
+@dataclass(slots=True)
+class _Known:
+    """An object with series. number: how many came before it; columns: of its series."""
+
+    kind: str
+    number: int
+    columns: dict[Labels, int]
+
+
 class ObjectSeries:
     """Writes the series of all objects of the listed kinds into one frame."""
 
     def __init__(self, client: Client, database: Database, metric_names: Iterable[str] | None) -> None:
-        self._client = client
         self._frame = database.frame("rehearsal/kube-state-metrics")
         wanted = None if metric_names is None else frozenset(metric_names)
         self._kinds = [(kind, make) for kind, prefix, make in KINDS if _read(prefix, wanted)]
         self._wanted = wanted
-        self._known: dict[str, tuple[Stored, dict[tuple[tuple[str, str], ...], int]]] = {}
+        self._client = client
+        self._known: dict[str, _Known] = {}
+        self._gone: dict[str, None] = {}
+        self._numbered = 0
         self._row = np.zeros(0)
+        kinds = [kind for kind, _make in self._kinds]
+        self._watch = client.watch(*kinds) if kinds else None
+        self._fresh: dict[str, dict[str, Object]] = {
+            kind: {_uid(kind, stored.object): stored.object for stored in client.list(kind)} for kind in kinds
+        }
 
     def leave_out_pods(self) -> None:
         """There are too many pods for series of their own: those that exist end with the next record."""
+        if self._watch is None or "Pod" not in self._fresh:
+            return
+        self._follow(self._watch.take())
+        self._watch.close()
+        del self._fresh["Pod"]
         self._kinds = [entry for entry in self._kinds if entry[0] != "Pod"]
+        self._watch = self._client.watch(*self._fresh) if self._fresh else None
+        self._gone.update((uid, None) for uid, known in self._known.items() if known.kind == "Pod")
 
     def record(self, time_ms: int) -> None:
         """One scrape."""
-        if not self._kinds and not self._known:
+        if self._watch is not None:
+            self._follow(self._watch.take())
+        elif not self._gone:
             return
-        seen: dict[str, None] = {}
         for kind, make in self._kinds:
-            for stored in self._client.list(kind):
-                uid = stored.object["metadata"].get("uid") or f"{kind}/{stored.object['metadata']['name']}"
-                seen[uid] = None
+            fresh = self._fresh[kind]
+            # In the order in which the objects were met, new ones last, so that columns do not depend on who wrote
+            # first.
+            for uid in sorted(fresh, key=self._number_of):
                 known = self._known.get(uid)
-                if known is None or known[0] is not stored:
-                    self._known[uid] = (stored, self._update(make(stored.object), known[1] if known else {}))
-        if len(seen) != len(self._known):
-            for uid in [u for u in self._known if u not in seen]:
-                for column in self._known.pop(uid)[1].values():
-                    self._retire(column)
+                if known is None:
+                    known = self._known[uid] = _Known(kind, self._numbered, {})
+                    self._numbered += 1
+                known.columns = self._update(make(fresh[uid]), known.columns)
+            fresh.clear()
+        for uid in sorted(self._gone, key=self._number_of):
+            for column in self._known.pop(uid).columns.values():
+                self._retire(column)
+        self._gone.clear()
         self._frame.append(time_ms, self._fit())
 
-    def _update(
-        self, series: Series, before: dict[tuple[tuple[str, str], ...], int]
-    ) -> dict[tuple[tuple[str, str], ...], int]:
-        after: dict[tuple[tuple[str, str], ...], int] = {}
+    def _follow(self, changes: list[Change]) -> None:
+        """Note what is new since the last scrape, and what is gone."""
+        for change in changes:
+            uid = _uid(change.kind, change.object)
+            if change.new is not None:
+                self._fresh[change.kind][uid] = change.new.object
+                self._gone.pop(uid, None)
+            else:
+                self._fresh[change.kind].pop(uid, None)
+                if uid in self._known:
+                    self._gone[uid] = None
+
+    def _number_of(self, uid: str) -> int:
+        known = self._known.get(uid)
+        return self._numbered if known is None else known.number
+
+    def _update(self, series: Series, before: dict[Labels, int]) -> dict[Labels, int]:
+        after: dict[Labels, int] = {}
         for name, pairs, value in series:
             if self._wanted is not None and name not in self._wanted:
                 continue
@@ -88,6 +130,11 @@ class ObjectSeries:
         if missing > 0:
             self._row = np.concatenate([self._row, np.full(missing, ABSENT)])
         return self._row
+
+
+def _uid(kind: str, obj: Object) -> str:
+    metadata = obj["metadata"]
+    return metadata.get("uid") or f"{kind}/{metadata['name']}"
 
 
 def _read(prefix: str, wanted: frozenset[str] | None) -> bool:

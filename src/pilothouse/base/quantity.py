@@ -13,6 +13,8 @@ from functools import lru_cache
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 _DECIMAL_EXPONENT = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _PATTERN = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(?:(Ki|Mi|Gi|Ti|Pi|Ei)|([numkMGTPE])|[eE]([+-]?\d{1,3}))?")
+_USUAL = re.compile(r"([1-9]\d{0,14})(m?)")
+"""What measured values look like: they are many and all different, so they do not take the long way."""
 _MAX = Fraction(2**63 - 1)
 
 
@@ -81,6 +83,10 @@ def format_binary(value: int) -> str:
 @lru_cache(maxsize=65_536)
 def canonical(text: str) -> str:
     """The form the API server stores: `0.5` → `500m`, `1024Mi` → `1Gi`, `1e3` stays an exponent (`1e3`)."""
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        amount, unit = int(usual[1]), usual[2]
+        return format_milli(amount) if unit == "m" else format_decimal(amount)
     match = _PATTERN.fullmatch(text)
     value = parse(text)
     if match is None or value == 0:

@@ -40,6 +40,10 @@ def test_milli_rounds_up_and_is_exact(text: str, milli: int) -> None:
         ("0", "0"),
         ("1.5Gi", "1536Mi"),
         ("-1Gi", "-1Gi"),
+        ("1m", "1m"),
+        ("1500", "1500"),
+        ("20000m", "20"),
+        ("5000000m", "5k"),
     ],
 )
 def test_canonical_form_is_the_stored_one(text: str, stored: str) -> None:

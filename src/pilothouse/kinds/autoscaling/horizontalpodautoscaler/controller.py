@@ -22,7 +22,7 @@ from pilothouse.engines.autoscaling.metrics import PodMetric, PodUsage
 from pilothouse.engines.autoscaling.pods import PodFacts, facts_of
 from pilothouse.engines.autoscaling.replicas import Failure
 from pilothouse.engines.rolling.cells import selector_text
-from pilothouse.engines.rolling.lookup import keys_by_labels, selector_key
+from pilothouse.engines.rolling.lookup import keys_by_labels
 from pilothouse.kinds.autoscaling.horizontalpodautoscaler.decide import (
     DEFAULTS,
     SYNC_PERIOD_S,
@@ -35,7 +35,7 @@ from pilothouse.kinds.autoscaling.horizontalpodautoscaler.sources import Answer
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.ports import MetricsReader, MetricValue, PodMetrics
 from pilothouse.machinery.reconcile import ReconcileInput, WatchRule
-from pilothouse.store.memory import Change, IndexFunction, Key, Stored
+from pilothouse.store.memory import Change, IndexFunction, Key, Records, Stored
 
 KIND_NAME = "autoscaling/HorizontalPodAutoscaler"
 LABELS = "labels"
@@ -67,11 +67,24 @@ class _Attempt:
 
 
 @dataclass(slots=True)
+class _Seen:
+    """What was worked out of records; it holds as long as they are the same ones."""
+
+    target: Stored | None = None
+    scale: Scale | None = None
+    pods: Records = field(default_factory=list)
+    facts: list[PodFacts] = field(default_factory=list)
+    labels: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+
+@dataclass(slots=True)
 class _Memory:
     due_s: float
     history: History = field(default_factory=History)
     attempt: _Attempt | None = None
+    selector_text: str = ""
     selector: Selector | None = None
+    seen: _Seen = field(default_factory=_Seen)
 
 
 class HorizontalController:
@@ -109,17 +122,17 @@ class HorizontalController:
         return self._sync(view, stored.object, memory)
 
     def _sync(self, view: ReconcileInput, hpa: Object, memory: _Memory) -> Decision:
-        scale = read_scale(view.client, view.namespace, hpa["spec"]["scaleTargetRef"])
+        scale = read_scale(view.client, view.namespace, hpa["spec"]["scaleTargetRef"], memory.seen)
         pods: Sequence[PodFacts] = ()
         answers: list[Answer] = [None] * len(hpa["spec"].get("metrics") or ())
         rivals: Sequence[str] = ()
         if isinstance(scale, Scale) and scale.selector:
-            selector = selectors.parse(scale.selector)
-            self._note_selector(memory, selector)
-            pods = _pods(view.client, view.namespace, selector)
-            rivals = self._rivals(view.namespace, pods)
+            selector = self._selector(memory, scale.selector)
+            pods = _pods(view.client, view.namespace, selector, memory.seen)
+            rivals = self._rivals(view.namespace, memory.seen.labels)
             if scale.spec_replicas or self._options.scale_to_zero:
-                answers = [self._answer(metric, view.namespace, selector) for metric in hpa["spec"]["metrics"]]
+                usage: list[Sequence[PodMetrics]] = []
+                answers = [self._answer(metric, view.namespace, selector, usage) for metric in hpa["spec"]["metrics"]]
         sync = decide(hpa, scale, pods, answers, memory.history, view.now_s, self._options, rivals=rivals)
         memory.history = sync.history
         memory.due_s = view.now_s + SYNC_PERIOD_S
@@ -130,15 +143,17 @@ class HorizontalController:
 
     # Other autoscalers over the same pods
 
-    def _note_selector(self, memory: _Memory, selector: Selector) -> None:
-        if memory.selector != selector:
-            memory.selector = selector
+    def _selector(self, memory: _Memory, text: str) -> Selector:
+        """The target's selector, read when it is another one than at the last sync."""
+        if memory.selector is None or memory.selector_text != text:
+            memory.selector_text, memory.selector = text, selectors.parse(text)
             self._rivals_of.clear()
+        return memory.selector
 
-    def _rivals(self, namespace: str, pods: Sequence[PodFacts]) -> Sequence[str]:
-        """All autoscalers whose selectors find one of these pods. Pods with the same labels are looked up once."""
+    def _rivals(self, namespace: str, label_sets: Sequence[tuple[tuple[str, str], ...]]) -> Sequence[str]:
+        """All autoscalers whose selectors find one of the pods with these labels."""
         found: dict[str, None] = {}
-        for labels in {tuple(sorted(pod.labels.items())): None for pod in pods}:
+        for labels in label_sets:
             known = self._rivals_of.get((namespace, labels))
             if known is None:
                 mapping = dict(labels)
@@ -152,12 +167,17 @@ class HorizontalController:
 
     # Metrics
 
-    def _answer(self, metric: Mapping[str, Any], namespace: str, pods: Selector) -> Answer:
-        """Ask the metrics API that this metric reads."""
+    def _answer(
+        self, metric: Mapping[str, Any], namespace: str, pods: Selector, usage: list[Sequence[PodMetrics]]
+    ) -> Answer:
+        """Ask the metrics API that this metric reads; `usage` keeps the answer that all resources of a sync share."""
         reader = self._metrics
         match metric.get("type"):
-            case "Resource" | "ContainerResource":
-                return [_usage(entry) for entry in reader.pod_metrics(namespace, pods)]
+            case "Resource" | "ContainerResource" as kind:
+                if not usage:
+                    usage.append(reader.pod_metrics(namespace, pods))
+                resource = metric["resource" if kind == "Resource" else "containerResource"]["name"]
+                return [_usage(entry, resource) for entry in usage[0]]
             case "Pods":
                 identifier = metric["pods"]["metric"]
                 values = reader.pods_metric(namespace, identifier["name"], pods, _selector(identifier))
@@ -189,10 +209,10 @@ def _selector(identifier: Mapping[str, Any]) -> Selector:
     return EVERYTHING if raw is None else selectors.from_object(raw)
 
 
-def _usage(entry: PodMetrics) -> PodUsage:
-    # Usage comes in cores and bytes; like quantities, thousandths are rounded up.
+def _usage(entry: PodMetrics, resource: str) -> PodUsage:
+    """What a pod uses of one resource. Usage comes in cores and bytes; like quantities, thousandths are rounded up."""
     containers = {
-        container: {resource: math.ceil(round(value * 1000, 6)) for resource, value in usage.items()}
+        container: {resource: math.ceil(round(usage[resource] * 1000, 6))} if resource in usage else {}
         for container, usage in entry.usage.items()
     }
     return PodUsage(entry.name, entry.time_s, entry.window_s, containers)
@@ -202,14 +222,13 @@ def _milli(value: MetricValue) -> int:
     return math.ceil(round(value.value * 1000, 6))
 
 
-def _pods(client: Client, namespace: str, selector: Selector) -> list[PodFacts]:
-    """The selected pods, found under one of the selector's labels when it names one with its value."""
-    labels = {r.key: r.values[0] for r in selector.requirements if r.operator == "In" and len(r.values) == 1}
-    if labels:
-        found = client.indexed("Pod", LABELS, selector_key(namespace, labels))
-    else:
-        found = client.list("Pod", namespace)
-    return [_facts(stored) for stored in found if selector.matches(stored.object["metadata"].get("labels") or {})]
+def _pods(client: Client, namespace: str, selector: Selector, seen: _Seen) -> list[PodFacts]:
+    """The selected pods; the last answer when they are the same ones, unchanged."""
+    found = client.selected("Pod", namespace, selector)
+    if found != seen.pods:
+        seen.pods, seen.facts = found, [_facts(stored) for stored in found]
+        seen.labels = tuple({tuple(sorted(pod.labels.items())): None for pod in seen.facts})
+    return seen.facts
 
 
 def _facts(stored: Stored) -> PodFacts:
@@ -220,8 +239,9 @@ def _facts(stored: Stored) -> PodFacts:
     return facts
 
 
-def read_scale(client: Client, namespace: str, reference: Mapping[str, Any]) -> Scale | Failure:
-    """The scale subresource of a target, or why there is none in the API server's words."""
+def read_scale(client: Client, namespace: str, reference: Mapping[str, Any], seen: _Seen) -> Scale | Failure:
+    """The scale subresource of a target, or why there is none in the API server's words; the last answer when the
+    target is the same one, unchanged."""
     api_version, word, name = reference.get("apiVersion") or "", reference["kind"], reference["name"]
     kind = client.kinds.of_type(api_version, word)
     if kind is None:
@@ -230,11 +250,14 @@ def read_scale(client: Client, namespace: str, reference: Mapping[str, Any]) -> 
     stored = client.get(kind.name, namespace, name)
     if stored is None:
         return Failure(f'{kind.resource} "{name}" not found')
+    if stored is seen.target and seen.scale is not None:
+        return seen.scale
     if not kind.strategy.scale:
         return Failure("the server could not find the requested resource")
     spec, status = stored.object.get("spec") or {}, stored.object.get("status") or {}
     replicas = spec.get("replicas")
-    return Scale(
+    seen.target = stored
+    seen.scale = Scale(
         kind.name,
         namespace,
         name,
@@ -242,6 +265,7 @@ def read_scale(client: Client, namespace: str, reference: Mapping[str, Any]) -> 
         int(status.get("replicas") or 0),
         _selector_of(spec.get("selector")),
     )
+    return seen.scale
 
 
 def _selector_of(selector: Mapping[str, Any] | None) -> str:

@@ -44,7 +44,8 @@ def read_config(files: Sequence[Document], objects: Sequence[Document]) -> tuple
         names = ", ".join(d.name for d in ordered)
         remedy = "compare the spec with the operator's reference"
         findings.append(finding("PH260", f"{CONFIG_KIND} {names} is not of its form", ordered[0].place_of(), remedy))
-        return read_config(files, [])
+        config, wrong = read_config(files[:1], [])
+        return config, findings + wrong
     config, wrong = parse_config(whole, _Places(base, ordered).of)
     return config, findings + wrong
 

@@ -50,10 +50,15 @@ def kinds() -> str:
 def commands() -> str:
     """Every command with its flags, as `--help` prints them."""
     lines = ["# Commands", "", "Written by `make docs` from the commands' own `--help`.", ""]
-    for path, command in _commands(cli, "pilothouse"):
+    for path, command in command_paths():
         context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
         lines += [f"## `{path}`", "", "```", command.get_help(context).rstrip(), "```", ""]
     return "\n".join(lines)
+
+
+def command_paths() -> list[tuple[str, click.Command]]:
+    """(words, command) of every command, the whole program first."""
+    return list(_commands(cli, "pilothouse"))
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

@@ -29,7 +29,7 @@ def test_every_kind_of_a_folder_has_an_example() -> None:
 
 def test_readme_names_every_command() -> None:
     text = (generated.DOCS / "commands.md").read_text()
-    for path, _command in generated._commands(generated.cli, "pilothouse"):
+    for path, _command in generated.command_paths():
         assert f"## `{path}`" in text
 
 

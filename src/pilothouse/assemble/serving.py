@@ -86,6 +86,7 @@ def _tokens(file: str | None) -> dict[str, User]:
 
 async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], folder: Path) -> None:
     from pilothouse.assemble import live
+    from pilothouse.assemble.kinds import indexes
     from pilothouse.wire.kubernetes import certificates, listener
 
     try:
@@ -113,8 +114,17 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
 
     host = f"[{options.bind_address}]" if ":" in options.bind_address else options.bind_address
     server = f"https://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-    wanted = live.LiveOptions(tokens, f"{host}:{port}", service_tokens, _complain)
-    world = live.build(clock, entropy, wanted)
+    wanted = live.LiveOptions(tokens, f"{host}:{port}", service_tokens, _complain, controllers=options.controllers)
+    disk, store = None, None
+    if options.data is not None:
+        from pilothouse.store.disk import Disk
+
+        disk = Disk(folder / "store.db")
+        store = disk.restore(indexes())
+    world = live.build(clock, entropy, wanted, store)
+    if disk is not None:
+        disk.start(world.store, _complain)
+        world.context.durable = disk.durable
     gc.freeze()
     tls = listener.tls_context(pki / "serving.crt", pki / "serving.key", pki / "ca.crt")
     serving = listener.Listener(world.api, sock, tls)
@@ -122,17 +132,16 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, ending.set)
-    world.reconciler.start()
-    following = world.definitions.start()
+    world.start()
     await serving.start()
     if options.kubeconfig:
         _write_kubeconfig(options.kubeconfig, certificates.kubeconfig(made, server))
     options.say(f"serving on {server}")
     await ending.wait()
     await serving.stop()
-    await world.reconciler.stop()
-    world.definitions.close()
-    await following
+    await world.stop()
+    if disk is not None:
+        await disk.stop()
 
 
 def _write_kubeconfig(file: str, text: str) -> None:

@@ -23,7 +23,7 @@ Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-wide object is ""."""
 
 IndexFunction = Callable[[Object], Iterable[str]]
-"""Names the index keys of an object; it must be pure."""
+"""Names the index keys of an object; it must be pure, and read nothing but its spec and metadata."""
 
 View = TypeVar("View")
 
@@ -192,7 +192,7 @@ class Store:
             if before is not after:
                 self._relate(table, kind, key, before or (), after or ())
             change = Change(MODIFIED, kind, old, stored, revision)
-        if table.functions:
+        if table.functions and not (old is not None and _indexes_alike(old.object, obj)):
             self._index(table, key, None if old is None else old.object, obj)
         self._tell(table, change)
         return stored
@@ -326,6 +326,14 @@ class Store:
                 _discard(index, word, key)
             for word in after:
                 index.setdefault(word, {})[key] = None
+
+
+def _indexes_alike(old: Object, new: Object) -> bool:
+    """Whether only the status differs, or what else an index cannot depend on: most writes are of that sort."""
+    before, after = old["metadata"], new["metadata"]
+    if before is after:
+        return old.get("spec") is new.get("spec") and old.keys() == new.keys() and "status" in new
+    return False
 
 
 def _key_of(stored: Stored | None) -> Key:

@@ -132,8 +132,9 @@ def repeated_fields(body: bytes) -> tuple[list[str], Any]:
         made = {}
         for key, value in pairs:
             before = made.get(key)
-            both = isinstance(before, dict) and isinstance(value, dict)
-            made[key] = {**before, **value} if both else value
+            if isinstance(before, dict) and isinstance(value, dict):
+                value = {**before, **value}
+            made[key] = value
         return made
 
     value = json.loads(body, object_pairs_hook=look)

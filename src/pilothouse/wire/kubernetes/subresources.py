@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilothouse.base.errors import BadRequest
-from pilothouse.machinery import refusals
+from pilothouse.base.errors import BadRequest, Conflict
 from pilothouse.wire.kubernetes import decode, evicting, ownership, patches, reads, reviews, scaling, writes
 from pilothouse.wire.kubernetes.answer import Answer, json_answer
 from pilothouse.wire.kubernetes.context import Context
@@ -61,7 +60,7 @@ async def bind(context: Context, request: Request, resource: Resource, name: str
         context.write_path.patch(
             "Pod", target.namespace, name, sent, subresource="binding", dry_run=writes.is_dry(request), finish=finish
         )
-    except refusals.Conflict as error:
+    except Conflict as error:
         error.details = {"name": name, "kind": "pods/binding"}
         raise
     await writes.settled(context)

@@ -19,7 +19,10 @@ from pilothouse.kinds.batch.job import controller as job
 from pilothouse.kinds.batch.job import ttl
 from pilothouse.kinds.batch.job.kind import KIND as JOB
 from pilothouse.kinds.core.configmap.kind import KIND as CONFIGMAP
+from pilothouse.kinds.core.endpoints import controller as endpoints
+from pilothouse.kinds.core.endpoints.kind import KIND as ENDPOINTS
 from pilothouse.kinds.core.event.kind import KIND as EVENT
+from pilothouse.kinds.core.limitrange.kind import KIND as LIMITRANGE
 from pilothouse.kinds.core.namespace import controller as namespace
 from pilothouse.kinds.core.namespace.kind import KIND as NAMESPACE
 from pilothouse.kinds.core.node.kind import KIND as NODE
@@ -27,8 +30,11 @@ from pilothouse.kinds.core.persistentvolumeclaim.kind import KIND as PERSISTENTV
 from pilothouse.kinds.core.pod.kind import KIND as POD
 from pilothouse.kinds.core.replicationcontroller import controller as replicationcontroller
 from pilothouse.kinds.core.replicationcontroller.kind import KIND as REPLICATIONCONTROLLER
+from pilothouse.kinds.core.resourcequota import controller as resourcequota
+from pilothouse.kinds.core.resourcequota.kind import KIND as RESOURCEQUOTA
 from pilothouse.kinds.core.secret.kind import KIND as SECRET
 from pilothouse.kinds.core.service.kind import KIND as SERVICE
+from pilothouse.kinds.core.serviceaccount import controller as serviceaccount
 from pilothouse.kinds.core.serviceaccount.kind import KIND as SERVICEACCOUNT
 from pilothouse.kinds.discovery.endpointslice import controller as endpointslice
 from pilothouse.kinds.discovery.endpointslice.kind import KIND as ENDPOINTSLICE
@@ -49,11 +55,14 @@ KINDS = Kinds(
         NODE,
         POD,
         SERVICE,
+        ENDPOINTS,
         CONFIGMAP,
         SECRET,
         SERVICEACCOUNT,
         PERSISTENTVOLUMECLAIM,
         REPLICATIONCONTROLLER,
+        RESOURCEQUOTA,
+        LIMITRANGE,
         EVENT,
         DEPLOYMENT,
         REPLICASET,
@@ -76,6 +85,7 @@ def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
     """The controllers of a cluster, in the order in which their tasks start."""
     return [
         namespace.NamespaceController(),
+        serviceaccount.ServiceAccountsController(),
         deployment.DeploymentController(client),
         replicaset.ReplicaSetController(client),
         statefulset.StatefulSetController(client),
@@ -85,6 +95,8 @@ def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
         cronjob.CronJobController(),
         replicationcontroller.ReplicationController(client),
         endpointslice.EndpointSliceController(client),
+        endpoints.EndpointsController(),
+        resourcequota.ResourceQuotaController(client),
         poddisruptionbudget.BudgetController(client),
         horizontalpodautoscaler.HorizontalController(metrics),
     ]
@@ -102,6 +114,7 @@ def indexes() -> dict[str, dict[str, IndexFunction]]:
         cronjob,
         replicationcontroller,
         endpointslice,
+        endpoints,
         poddisruptionbudget,
         horizontalpodautoscaler,
     ):

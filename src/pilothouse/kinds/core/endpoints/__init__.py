@@ -1,0 +1,1 @@
+"""Endpoints: a Service's addresses in one object, from before EndpointSlices."""

@@ -1,0 +1,1 @@
+"""ResourceQuota: how much a namespace may hold in all."""

@@ -1,0 +1,1 @@
+"""AlertCondition of OpenSLO: a burn rate over a window, compared with a threshold."""

@@ -1,0 +1,1 @@
+"""AlertNotificationTarget of OpenSLO: whom an alert policy tells."""

@@ -1,0 +1,1 @@
+"""AlertPolicy of OpenSLO: one condition, and who is told when it holds."""

@@ -1,0 +1,38 @@
+"""AlertPolicy, openslo/v1: one condition, and who is told when it holds.
+
+Its rules are `engines.slo.openslo_rules`; what the format leaves open is accepted.
+"""
+
+from __future__ import annotations
+
+from pilothouse.base.actions import Object
+from pilothouse.base.errors import Cause
+from pilothouse.engines.slo import openslo_shapes
+from pilothouse.machinery.columns import AGE, NAME
+from pilothouse.machinery.kind import Column, Inline, Kind, Strategy
+
+
+def openapi() -> openslo_shapes.Schema:
+    return openslo_shapes.openapi("AlertPolicy")
+
+
+def validate(new: Object, old: Object | None) -> list[Cause]:  # noqa: ARG001 - the common signature
+    return openslo_shapes.causes(new)
+
+
+KIND = Kind(
+    "openslo",
+    "v1",
+    "AlertPolicy",
+    "alertpolicies",
+    Inline(openapi),
+    singular="alertpolicy",
+    validate=validate,
+    strategy=Strategy(status=False),
+    columns=(
+        NAME,
+        Column("Conditions", lambda obj, _now: len(obj["spec"].get("conditions") or ()), "integer"),
+        Column("Targets", lambda obj, _now: len(obj["spec"].get("notificationTargets") or ()), "integer"),
+        AGE,
+    ),
+)

@@ -1,0 +1,1 @@
+"""DataSource of OpenSLO: where the numbers of indicators come from."""

@@ -1,0 +1,37 @@
+"""Service, openslo/v1: what SLOs are about; not the Service of the core group.
+
+Its rules are `engines.slo.openslo_rules`; what the format leaves open is accepted.
+"""
+
+from __future__ import annotations
+
+from pilothouse.base.actions import Object
+from pilothouse.base.errors import Cause
+from pilothouse.engines.slo import openslo_shapes
+from pilothouse.machinery.columns import AGE, NAME
+from pilothouse.machinery.kind import Column, Inline, Kind, Strategy
+
+
+def openapi() -> openslo_shapes.Schema:
+    return openslo_shapes.openapi("Service")
+
+
+def validate(new: Object, old: Object | None) -> list[Cause]:  # noqa: ARG001 - the common signature
+    return openslo_shapes.causes(new)
+
+
+KIND = Kind(
+    "openslo",
+    "v1",
+    "Service",
+    "services",
+    Inline(openapi),
+    singular="service",
+    validate=validate,
+    strategy=Strategy(status=False),
+    columns=(
+        NAME,
+        Column("Description", lambda obj, _now: (obj.get("spec") or {}).get("description", ""), wide=True),
+        AGE,
+    ),
+)

@@ -1,0 +1,1 @@
+"""SLI of OpenSLO: an indicator that SLOs refer to."""

@@ -1,0 +1,1 @@
+"""ServiceLevelObjective: one objective in Pyrra's words; `engines.slo.pyrra` reads it."""

@@ -1,0 +1,1 @@
+"""PrometheusServiceLevel: the SLOs of one service; `engines.slo.sloth` reads it."""

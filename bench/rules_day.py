@@ -2,8 +2,8 @@
 
     python -m bench.rules_day
 
-The same rules and series as bench.rule_tests; groups keep their own intervals and are observed an hour at a time, as
-a rehearsal and a backtest do it.
+The same rules and series as bench.rule_tests; groups keep their own intervals and are observed six hours at a time, as
+a backtest does it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pilothouse.engines.alerting.observation import observe
 from pilothouse.engines.tsdb import Database
 
 LIMIT_S = 5.0
-STRETCH_MS = 3_600_000
+STRETCH_MS = 6 * 3_600_000
 
 
 def main() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
 import numpy as np
 
 from pilothouse.assemble.found import found as found
 from pilothouse.assemble.found import spot as spot
 from pilothouse.assemble.inputs import Inputs
+from pilothouse.assemble.reasons import Reasons
 from pilothouse.assemble.unfed import unfed_finding
 from pilothouse.base.errors import Place
 from pilothouse.engines.alerting.alertmanager import Receiver
@@ -27,7 +29,6 @@ from pilothouse.report.model import (
     RunLine,
     RunResult,
     Verdict,
-    Why,
     rounded,
     weakest,
 )
@@ -54,8 +55,9 @@ class Runs:
 
 def verdicts(inputs: Inputs, runs: Runs) -> list[Verdict]:
     """One per expectation, in the scenario's order."""
+    reasons = Reasons(inputs)
     return [
-        decide(_asked(e), runs.endings(i, e), why=[Why(text=e.asked, at=spot(e.check.at))] if e.check.at.file else [])
+        decide(_asked(e), runs.endings(i, e), why=reasons.of_check(e.check))
         for i, e in enumerate(inputs.scenario.expect)
     ]
 
@@ -154,11 +156,15 @@ def _receiver(receiver: Receiver, runs: Sequence[RunResult], days: float) -> Rec
     )
 
 
-def figures(runs: Sequence[RunResult]) -> list[Figure]:
-    """Medians over the runs with their 5th and 95th percentile; with one run the figures as they are."""
-    if len(runs) < 2:
-        return list(runs[0].figures) if runs else []
-    return [_figure([run.figures[i] for run in runs]) for i in range(len(runs[0].figures))]
+def figures(inputs: Inputs, runs: Sequence[RunResult]) -> list[Figure]:
+    """Medians over the runs with their 5th and 95th percentile; with one run the figures as they are. Each with the
+    lines it rests on."""
+    if not runs:
+        return []
+    reasons = Reasons(inputs)
+    same = [[run.figures[i] for run in runs] for i in range(len(runs[0].figures))]
+    merged = [_figure(one) if len(one) > 1 else one[0] for one in same]
+    return [msgspec.structs.replace(one, why=reasons.of_figure(one.id)) for one in merged]
 
 
 def _figure(same: Sequence[Figure]) -> Figure:

@@ -144,7 +144,7 @@ def _report(
         verdicts=verdicts,
         shown=aggregate.shown(runs, scenario.expect),
         alerts=aggregate.alerts(runs.runs, scenario.duration_s),
-        figures=aggregate.figures(runs.runs),
+        figures=aggregate.figures(inputs, runs.runs),
         receivers=aggregate.receivers(inputs, runs.runs),
         assumptions=_assumptions(inputs),
         findings=[aggregate.found(f) for f in inputs.findings] + aggregate.unfed(runs.runs),

@@ -14,7 +14,7 @@ import msgspec
 from pilothouse.base.duration import format_span
 from pilothouse.report import woken
 from pilothouse.report.lines import findings, table, title, wrapped
-from pilothouse.report.model import AlertTally, Figure, Moment, Report, Spent, Verdict
+from pilothouse.report.model import AlertTally, Figure, Moment, Report, Spent, Verdict, Why
 from pilothouse.report.timeline import DETAIL_WEIGHT, Line, draw
 from pilothouse.report.wording import (
     MARK_LEGEND,
@@ -139,9 +139,7 @@ def _verdict(verdict: Verdict, width: int) -> list[Line]:
         out += wrapped(f"{indent}asked: {verdict.asked}{at}", width, indent + "  ", "dim")
         at = ""
     out += wrapped(f"{indent}seen: {body}{at}", width, indent + "  ")
-    for why in verdict.why:
-        if why.text == verdict.asked and why.at == verdict.at:
-            continue  # said above
+    for why in verdict.why if verdict.outcome != "met" else ():
         text = why.text + (f"  ({place(why.at)})" if why.at else "")
         out += wrapped(f"{indent}why: {text}", width, indent + "  ")
     if verdict.hint:
@@ -257,19 +255,30 @@ def _figures(figures: list[Figure], width: int) -> list[Line]:
         return []
     out = title("Figures", MARK_LEGEND, width)
     name_width = min(34, max(len(f.title) for f in figures) + 2)
+    notes: dict[Why, int] = {}
+    value_width = max(len(_value(f)) for f in figures) + 2
     for figure in figures:
-        value = amount(figure.value, figure.unit)
-        if figure.low is not None and figure.high is not None:
-            value += f"  ({amount(figure.low, figure.unit)} to {amount(figure.high, figure.unit)})"
-        line = f"  {MARKS[figure.mark]} {figure.title:<{name_width}}{value}"
-        reasons = "; ".join(w.text + (f" ({place(w.at)})" if w.at else "") for w in figure.why)
-        if reasons and len(line) + len(reasons) + 3 <= width:
-            out.append([(line, ""), (f"   {reasons}", "dim")])
-            continue
-        out += wrapped(line, width, "      ")
-        if reasons:
-            out += wrapped(f"      {reasons}", width, "      ", "dim")
+        marks = "".join(f"[{notes.setdefault(why, len(notes) + 1)}]" for why in figure.why)
+        line = f"  {MARKS[figure.mark]} {figure.title:<{name_width}}{_value(figure):<{value_width}}"
+        out += _noted(line, marks, width)
+    for why, number in notes.items():
+        text = why.text + (f"  ({place(why.at)})" if why.at else "")
+        out += wrapped(f"    [{number}] {text}", width, "        ", "dim")
     return out
+
+
+def _value(figure: Figure) -> str:
+    value = amount(figure.value, figure.unit)
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value}  ({amount(figure.low, figure.unit)} to {amount(figure.high, figure.unit)})"
+
+
+def _noted(line: str, marks: str, width: int) -> list[Line]:
+    """A figure with the numbers of the lines it rests on, which are listed below the table."""
+    if len(line) + len(marks) <= width:
+        return [[(line, ""), (marks, "dim")]]
+    return [*wrapped(line.rstrip(), width, "      "), [(f"      {marks}", "dim")]]
 
 
 def _assumptions(report: Report, width: int) -> list[Line]:

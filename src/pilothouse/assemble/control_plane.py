@@ -39,7 +39,8 @@ def build_core(clock: Clock, entropy: Entropy) -> Core:
 
 
 class ControlPlane:
-    """The controllers, the scheduler and the garbage collector over a core. `failures` gets every failed reconcile."""
+    """The controllers, the scheduler and the garbage collector over a core. `on_failure` gets every failed reconcile;
+    `without`: names of controllers that this world leaves out."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class ControlPlane:
         metrics: MetricsReader,
         on_failure: Callable[[Failure], None] | None = None,
         round_s: Callable[[], float] = lambda: 0.0,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         self.core = core
         self.scheduler = Scheduler(core.client, core.events, core.clock)
@@ -54,7 +56,7 @@ class ControlPlane:
             core.client,
             core.events,
             core.clock,
-            controllers(core.client, metrics),
+            [c for c in controllers(core.client, metrics) if c.name not in without],
             on_failure=on_failure,
             round_s=round_s,
         )

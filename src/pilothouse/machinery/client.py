@@ -60,6 +60,10 @@ class Client:
         """Like `list`, but only what the store holds: what can be deleted."""
         return self._store.list(kind, namespace)
 
+    def count(self, kind: str) -> int:
+        """How many objects of a kind the store holds."""
+        return self._store.count(kind)
+
     def owned(self, kind: str, owner_uid: str) -> Records:
         """Objects whose controller ownerReference has this uid."""
         return self._store.owned(kind, owner_uid)

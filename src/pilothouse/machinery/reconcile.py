@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pilothouse.base.actions import Create, Decision, Delete, Emit, Object, Patch
 from pilothouse.base.clock import Clock
@@ -47,11 +47,16 @@ def owner_key(kind: str) -> Callable[[Change], Iterable[Key]]:
 
     def keys(change: Change) -> Iterable[Key]:
         found: dict[Key, None] = {}
+        seen: Any = None
         for record in (change.new, change.old):
             if record is None:
                 continue
             metadata = record.object["metadata"]
-            for reference in metadata.get("ownerReferences") or ():
+            references = metadata.get("ownerReferences")
+            if references is None or references is seen:
+                continue
+            seen = references
+            for reference in references:
                 if reference.get("controller") and reference["kind"] == kind_word:
                     owner_group = reference["apiVersion"].rpartition("/")[0]
                     if owner_group == group:
@@ -123,6 +128,8 @@ class Worker:
                 self._note(Change(ADDED, kind, None, stored, stored.resource_version))
 
     def _note(self, change: Change) -> None:
+        if change.kind != self.kind and not self._client.count(self.kind):
+            return  # no object of its own that anything could concern
         try:
             for keys in self._rules[change.kind]:
                 for key in keys(change):

@@ -275,8 +275,21 @@ class Record(Node):
 
     def fit_changed(self, value: dict[str, Any], known: Mapping[str, Any], path: Path, found: Findings) -> Any:
         """Like `fit`, but fields equal to those of `known`, which fits, are taken over from it: shared, not walked."""
-        kept = {name: known[name] for name, entry in value.items() if name in known and known[name] == entry}
-        changed = {name: entry for name, entry in value.items() if name not in kept}
+        kept: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
+        nodes = self.fields.nodes
+        for name, entry in value.items():
+            before = known.get(name)
+            if before is not None and before == entry:
+                kept[name] = before
+            elif entry and entry.__class__ is list and before.__class__ is list:
+                node = nodes.get(name)
+                if isinstance(node, Array):
+                    kept[name] = node.fit_changed(entry, before, (*path, name), found)
+                else:
+                    changed[name] = entry
+            else:
+                changed[name] = entry
         # What is kept wins: the walk of the rest fills defaults for fields it does not see.
         return {**self._fitted(changed, path, found, False, self.fields), **kept}
 

@@ -63,7 +63,7 @@ class PodRun:
     terminating: bool = False
     lost: bool = False
     written: bool = False
-    conditions: dict[str, tuple[str, float]] = field(default_factory=dict)
+    conditions: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     timers: dict[str, TimerHandle] = field(default_factory=dict)
     readiness: Probe | None = None
     liveness: Probe | None = None
@@ -152,18 +152,24 @@ def _condition(run: PodRun, type_: str, value: tuple[bool, str, str], now_unix_s
     holds, reason, message = value
     text = "True" if holds else "False"
     known = run.conditions.get(type_)
-    if known is None or known[0] != text:
-        known = run.conditions[type_] = (text, now_unix_s)
+    if known is not None and known[1]["status"] == text:
+        since, last = known
+        # The very same condition again, so that whoever compares sees at a glance that nothing changed.
+        if last.get("reason", "") == reason and last.get("message", "") == message:
+            return last
+    else:
+        since = now_unix_s
     condition: dict[str, Any] = {
         "type": type_,
         "status": text,
         "lastProbeTime": None,
-        "lastTransitionTime": rfc3339(known[1]),
+        "lastTransitionTime": rfc3339(since),
     }
     if reason:
         condition["reason"] = reason
     if message:
         condition["message"] = message
+    run.conditions[type_] = (since, condition)
     return condition
 
 

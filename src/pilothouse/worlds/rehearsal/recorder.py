@@ -155,11 +155,11 @@ class Recorder:
 
     def _cadvisor(self) -> list[Family]:
         pods = self._pods
+        groups = pods.groups
 
         def limit(of: Callable[[int], float]) -> Callable[[Slots], Floats]:
-            return lambda s: np.array([of(g) for g in pods.group[s].tolist()], dtype=np.float64)[:, None]
+            return lambda s: np.array([of(g) for g in range(len(groups))], dtype=np.float64)[pods.group[s], None]
 
-        groups = pods.groups
         return [
             _container("container_cpu_usage_seconds_total", lambda s: pods.cpu_s[s, None], {"cpu": "total"}),
             _container("container_memory_usage_bytes", lambda s: pods.memory[s, None]),

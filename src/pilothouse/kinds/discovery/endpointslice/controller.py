@@ -103,6 +103,8 @@ class EndpointSliceController:
         stored = client.get("Service", namespace, view.name)
         if stored is None:
             self._kept.pop(key, None)
+            # Without any Service nothing is told of nodes.
+            self._zones.clear()
             return Decision()
         service = stored.view(ServiceView)
         slices = [

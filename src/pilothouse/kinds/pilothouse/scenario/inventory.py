@@ -25,6 +25,7 @@ class Inventory:
     """Alert name to the place of its rule (the first one when several have it)."""
     rules: int = 0
     slos: list[str] = field(default_factory=list)
+    _named: tuple[int, list[str], dict[str, Document]] = (-1, [], {})
 
     def names(self, *kinds: str) -> list[str]:
         """Names of the workloads of these kinds, each once, in order."""
@@ -33,13 +34,24 @@ class Inventory:
     @property
     def servable(self) -> list[str]:
         """Names a scenario may put under `services:`: Services and workloads."""
-        return list(dict.fromkeys([d.name for d in self.services] + [d.name for d in self.workloads]))
+        return self._by_name()[1]
+
+    def _by_name(self) -> tuple[int, list[str], dict[str, Document]]:
+        """(documents seen, servable names, first workload of each name); made anew when documents were added."""
+        size = len(self.services) + len(self.workloads)
+        if self._named[0] != size:
+            workloads: dict[str, Document] = {}
+            for document in self.workloads:
+                workloads.setdefault(document.name, document)
+            names = list(dict.fromkeys([*(d.name for d in self.services), *workloads]))
+            self._named = (size, names, workloads)
+        return self._named
 
     def workload_of(self, name: str) -> Document | None:
         """The workload a service name stands for: of that name, else the one that the Service of that name selects."""
-        for document in self.workloads:
-            if document.name == name:
-                return document
+        found = self._by_name()[2].get(name)
+        if found is not None:
+            return found
         for service in self.services:
             if service.name == name:
                 return next((w for w in self.workloads if _selects(service, w)), None)

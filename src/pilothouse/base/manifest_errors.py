@@ -9,7 +9,10 @@ from pilothouse.base import limits
 from pilothouse.base.errors import Finding, Place
 from pilothouse.base.yaml_dialect import Broken
 
-_TEMPLATE = re.compile(r"\{\{-?\s*(\.|include\b|template\b|if\b|range\b|with\b|end\b|define\b|toYaml\b|\$)")
+_TEMPLATE = re.compile(
+    r"\{\{-?[^}]*(\.(Values|Release|Chart|Files|Capabilities|Template)\b|\b(include|tpl|toYaml|nindent|define)\b)"
+)
+"""What only charts say; `{{ $labels.pod }}` and `{{ with query … }}` are the business of alert rules."""
 _REMEDIES: tuple[tuple[str, str], ...] = (
     ("cannot start any token", "YAML takes spaces for indentation, no tabs; quote a value that starts with @, ` or %"),
     ("mapping values are not allowed", "quote the value if it holds `: `, or check the indentation of this line"),
@@ -27,7 +30,7 @@ _RULE_REMEDIES = {
     "anchor": "define the anchor before it is used, and never inside itself",
     "depth": "split the document, or give its values in files of their own",
     "size": "write the repeated parts once, or split the document",
-    "key": "quote the key; if this is a template ({{ … }}), render it first",
+    "key": "quote a text that starts with {{, or the key; a chart is rendered first",
     "tag": "take the tag away, or write the value in the form the tag asks for",
     "number": "quote it if it is meant as text",
     "merge": "point `<<` at an anchor of a mapping, e.g. `<<: *defaults`",

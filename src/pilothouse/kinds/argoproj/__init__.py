@@ -1,0 +1,1 @@
+"""Kinds of argoproj.io: progressive delivery as Argo Rollouts defines it."""

@@ -1,0 +1,1 @@
+"""argoproj.io/AnalysisRun: measures metrics and judges them."""

@@ -1,0 +1,1 @@
+"""argoproj.io/AnalysisTemplate: metrics and their limits."""

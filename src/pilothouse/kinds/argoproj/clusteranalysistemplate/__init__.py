@@ -1,0 +1,1 @@
+"""argoproj.io/ClusterAnalysisTemplate: an AnalysisTemplate for all namespaces."""

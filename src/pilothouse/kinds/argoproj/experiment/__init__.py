@@ -1,0 +1,1 @@
+"""argoproj.io/Experiment: ReplicaSets and analyses for a while."""

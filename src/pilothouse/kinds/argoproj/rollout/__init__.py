@@ -1,0 +1,1 @@
+"""argoproj.io/Rollout: a workload that is delivered in steps."""

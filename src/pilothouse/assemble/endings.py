@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pilothouse.assemble.facts import Facts, RuleLives
 from pilothouse.base.duration import format_span
 from pilothouse.engines import promql
+from pilothouse.engines.slo import Meter, words
 from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Bound, Expectation, Notified, Phase, Promql
 from pilothouse.report.model import Ending, Notification, Span, rounded
 
@@ -183,7 +184,12 @@ def _error_ratio(check: Bound, facts: Facts) -> tuple[float | None, str]:
 
 
 def _budget(check: Bound, facts: Facts) -> tuple[float | None, str]:
-    """Errors against those that the objective allows over its window at this run's mean rate of requests."""
+    """Errors against those that the objective allows over its window at this run's mean rate of requests.
+
+    With an SLO named, its indicator, objective and window count, over the part of the run that is asked about.
+    """
+    if check.slo:
+        return _budget_of(check, facts)
     arrived, errors = _sums(check, facts)
     if not arrived:
         return None, "no requests"
@@ -192,6 +198,23 @@ def _budget(check: Bound, facts: Facts) -> tuple[float | None, str]:
     burned = errors / allowed
     window = format_span(check.window_s)
     return burned, f"{burned:.1%} of the {window} budget at {check.objective:.4g} burned"
+
+
+def _budget_of(check: Bound, facts: Facts) -> tuple[float | None, str]:
+    found = [slo for slo in facts.slos if slo.answers_to(check.slo)]
+    if not found:
+        known = ", ".join(slo.name for slo in facts.slos) or "none"
+        return None, f"no usable SLO {check.slo}; known: {known}"
+    to_s = facts.duration_s if check.to_s is None else min(check.to_s, facts.duration_s)
+    from_ms, to_ms = (round((facts.start_epoch_s + at_s) * 1000) for at_s in (check.from_s, to_s))
+    spent = [(slo, Meter(slo).burned(facts.database, from_ms, to_ms)) for slo in found]
+    measured = [(each.share, slo, each) for slo, each in spent if each is not None]
+    if not measured:
+        return None, f"{check.slo}: {words.NO_DATA}"
+    # Of several objectives of one document the worst counts.
+    share, slo, worst = max(measured, key=lambda m: m[0])
+    subject = f"{slo.name}, over {format_span(worst.duration_s)},"
+    return share, words.spent_sentence(subject, worst, slo.budget_s).removesuffix(".")
 
 
 def _p99(check: Bound, facts: Facts) -> tuple[float | None, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pilothouse.assemble.phases import Phases
 from pilothouse.base.errors import Place
+from pilothouse.engines.slo import Slo
 from pilothouse.engines.tsdb.database import Database
 from pilothouse.report.model import HeldBack, Notification, Span
 from pilothouse.worlds.rehearsal.history import History
@@ -64,6 +65,7 @@ class Facts:
     incidents: list[Played]
     """Things worth telling that nobody planned: kills, evictions, scale moves, nodes coming and going."""
     events: int = 0
+    slos: tuple[Slo, ...] = ()
     routed: bool = False
     """Was there an Alertmanager configuration? Without one the next three say nothing."""
     receivers: tuple[str, ...] = ()

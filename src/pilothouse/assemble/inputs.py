@@ -27,6 +27,7 @@ from pilothouse.base.manifests import Document, Manifests
 from pilothouse.engines.alerting.alertmanager import Config
 from pilothouse.engines.alerting.rule_file import parse_rule_groups
 from pilothouse.engines.alerting.rules import RuleGroup
+from pilothouse.engines.slo import Slo, rules_of, storable
 from pilothouse.engines.terraform.node_pools import NodePool, read_node_pools
 from pilothouse.kinds.pilothouse.scenario import default, inventory, read
 from pilothouse.kinds.pilothouse.scenario.spec import AlertFires, Apply, Assumed, Delete, Load, ScenarioSpec
@@ -56,6 +57,8 @@ class Inputs:
     assumed: list[Assumed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     alertmanager: Config | None = None
+    slos: list[Slo] = field(default_factory=list)
+    """The service level objectives; their rules are among the groups."""
     series: Recorded | None = None
     """Series given with --series, beginning at the start of the rehearsal."""
     files: dict[str, list[Document]] = field(default_factory=dict)
@@ -81,6 +84,7 @@ def read_inputs(request: RehearseRequest) -> Inputs:
         made_up=scenario_document is None,
         findings=list(manifests.findings),
     )
+    _objectives(out)
     refused = _objects(out) + _check_writes(out)
     out.inventory = inventory.of(_without(manifests, refused))
     _rules(out)
@@ -188,6 +192,7 @@ def _load_used(manifests: Manifests, scenario: Document) -> None:
     manifests.objects += [d for d in more.objects if d.file in fresh]
     manifests.rule_files += [d for d in more.rule_files if d.file in fresh]
     manifests.alertmanagers += [d for d in more.alertmanagers if d.file in fresh]
+    manifests.slo_specs += [d for d in more.slo_specs if d.file in fresh]
     manifests.terraform += [f for f in more.terraform if f in fresh]
     manifests.files += [f for f in more.files if f in fresh]
     manifests.findings += [f for f in more.findings if f.place.file in fresh or not f.place.file]
@@ -199,6 +204,17 @@ def _read_text(folder: str, path: str) -> str | None:
             return file.read()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _objectives(out: Inputs) -> None:
+    """SLO documents become rule files that stand where the SLO is written; of the documents those stay that an API
+    server would keep, in the form in which it keeps them."""
+    manifests = out.manifests
+    made, findings, out.slos = rules_of([*manifests.slo_specs, *manifests.objects])
+    manifests.rule_files += made
+    out.findings += findings
+    kept = [storable(document) for document in manifests.objects]
+    manifests.objects = [document for document in kept if document is not None]
 
 
 def _objects(out: Inputs) -> list[Document]:

@@ -40,9 +40,18 @@ from pilothouse.kinds.discovery.endpointslice import controller as endpointslice
 from pilothouse.kinds.discovery.endpointslice.kind import KIND as ENDPOINTSLICE
 from pilothouse.kinds.monitoring.prometheusrule.kind import KIND as PROMETHEUSRULE
 from pilothouse.kinds.monitoring.servicemonitor.kind import KIND as SERVICEMONITOR
+from pilothouse.kinds.openslo.alertcondition.kind import KIND as OPENSLO_ALERTCONDITION
+from pilothouse.kinds.openslo.alertnotificationtarget.kind import KIND as OPENSLO_ALERTNOTIFICATIONTARGET
+from pilothouse.kinds.openslo.alertpolicy.kind import KIND as OPENSLO_ALERTPOLICY
+from pilothouse.kinds.openslo.datasource.kind import KIND as OPENSLO_DATASOURCE
+from pilothouse.kinds.openslo.service.kind import KIND as OPENSLO_SERVICE
+from pilothouse.kinds.openslo.sli.kind import KIND as OPENSLO_SLI
+from pilothouse.kinds.openslo.slo.kind import KIND as OPENSLO_SLO
 from pilothouse.kinds.pilothouse.scenario.kind import KIND as SCENARIO
 from pilothouse.kinds.policy.poddisruptionbudget import controller as poddisruptionbudget
 from pilothouse.kinds.policy.poddisruptionbudget.kind import KIND as PODDISRUPTIONBUDGET
+from pilothouse.kinds.pyrra.servicelevelobjective.kind import KIND as SERVICELEVELOBJECTIVE
+from pilothouse.kinds.sloth.prometheusservicelevel.kind import KIND as PROMETHEUSSERVICELEVEL
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.kind import Kinds
 from pilothouse.machinery.ports import MetricsReader
@@ -77,6 +86,15 @@ KINDS = Kinds(
         PROMETHEUSRULE,
         SERVICEMONITOR,
         SCENARIO,
+        OPENSLO_SLO,
+        OPENSLO_SLI,
+        OPENSLO_SERVICE,
+        OPENSLO_DATASOURCE,
+        OPENSLO_ALERTPOLICY,
+        OPENSLO_ALERTCONDITION,
+        OPENSLO_ALERTNOTIFICATIONTARGET,
+        PROMETHEUSSERVICELEVEL,
+        SERVICELEVELOBJECTIVE,
     ]
 )
 

@@ -38,6 +38,8 @@ PROGRESS_EVERY_S = 900.0
 ROUND_S = 1.0
 """In very large worlds controllers work in rounds this far apart. A real controller manager is slower: its client is
 throttled to 20 writes per second, so many changes of an object meet in one pass there too."""
+UNREAD = frozenset({"endpoint-controller"})
+"""Endpoints repeat what EndpointSlices say, for clients of old; nobody in a rehearsal reads them."""
 
 OnProgress = Callable[[float], None]
 """Called with the virtual seconds since the start."""
@@ -98,7 +100,7 @@ class _Run:
         )
         if inputs.series is not None:
             inputs.series.fill(self.database)
-        self.plane = ControlPlane(self.core, self.world.metrics, round_s=self._round_s)
+        self.plane = ControlPlane(self.core, self.world.metrics, round_s=self._round_s, without=UNREAD)
         self.alerts = AlertLog(inputs.groups, self.database, clock)
         self.incidents = Incidents(self.core.events, clock)
         self.phases = Phases(self.core.client, clock)
@@ -176,6 +178,7 @@ class _Run:
             played=self.player.played,
             incidents=self.incidents.found,
             events=loop.events,
+            slos=tuple(self.inputs.slos),
             routed=self.inputs.alertmanager is not None,
             receivers=tuple(self.inputs.alertmanager.receivers) if self.inputs.alertmanager else (),
             notifications=sent,

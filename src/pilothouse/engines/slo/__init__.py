@@ -21,6 +21,7 @@ data and documents are arguments. Imports base, engines.promql and engines.tsdb.
 
 from pilothouse.engines.slo.documents import Reading, groups_of, is_slo_document, read, rule_objects, rules_of
 from pilothouse.engines.slo.model import Slo
+from pilothouse.engines.slo.openslo_shapes import storable
 from pilothouse.engines.slo.rules import Options
 from pilothouse.engines.slo.status import BudgetStatus, Burn, Meter, Spent, measure
 from pilothouse.engines.slo.windows import Windows, windows_for
@@ -40,5 +41,6 @@ __all__ = [
     "read",
     "rule_objects",
     "rules_of",
+    "storable",
     "windows_for",
 ]

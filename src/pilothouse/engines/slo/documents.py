@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilothouse.base.errors import Finding
+from pilothouse.base.errors import Finding, Place
 from pilothouse.base.manifests import Document
+from pilothouse.base.yaml_dialect import PathPart
 from pilothouse.engines.slo import openslo, pyrra, sloth
 from pilothouse.engines.slo.codes import finding
 from pilothouse.engines.slo.fields import Sink
@@ -146,13 +147,25 @@ def _rule_object(slo: Slo, groups: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Derived(Document):
+    """The rule file of an SLO. Its rules stand at the SLO's line; the column counts them, so that no two stand alike:
+    the reader of alerts tells rules of one group apart by their place."""
+
+    def place_of(self, path: Sequence[PathPart] = ()) -> Place:
+        if len(path) < 4 or path[2] != "rules":
+            return Place(self.file, self.line)
+        before = self.object["groups"][: int(path[1])]
+        return Place(self.file, self.line, sum(len(group["rules"]) for group in before) + int(path[3]) + 1)
+
+
 def rules_of(
     documents: Iterable[Document], options: Options | None = None
 ) -> tuple[list[Document], list[Finding], list[Slo]]:
     """(rule files as documents that stand where their SLO is written, findings, the SLOs themselves)."""
     reading = read(documents)
-    out = []
+    out: list[Document] = []
     for slo in reading.slos:
         place = slo.source.place
-        out.append(Document({"groups": groups_of(slo, options)}, place.file, place.line, place.line))
+        out.append(Derived({"groups": groups_of(slo, options)}, place.file, place.line, place.line))
     return out, reading.findings, reading.slos

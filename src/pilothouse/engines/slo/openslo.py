@@ -91,8 +91,8 @@ class _Reading:
             indicator = None if own is None else self._indicator(own, base, objective, path, spec)
             if indicator is None:
                 continue
-            meta = AlertMeta(f"{document.name}-burn") if standard else None
             name = document.name if len(objectives) == 1 else f"{document.name}-{index}"
+            page, ticket = _standard(name) if standard else (None, None)
             percent = number(objective.get("targetPercent"))
             slo = Slo(
                 service=text(spec.get("service")),
@@ -102,8 +102,8 @@ class _Reading:
                 indicator=indicator,
                 source=self._source(path),
                 description=text(spec.get("description")) or text(objective.get("displayName")),
-                page=meta,
-                ticket=meta,
+                page=page,
+                ticket=ticket,
                 conditions=conditions,
                 calendar=calendar,
                 method=text(spec.get("budgetingMethod")),
@@ -123,6 +123,7 @@ class _Reading:
     def _whole(self, parts: list[Slo], weights: list[float]) -> Slo:
         """The composite itself: weighted error ratio against the weighted objective."""
         first, total = parts[0], sum(weights)
+        page, ticket = _standard(self.sink.document.name) if first.page is not None else (None, None)
         objective = sum(w * p.objective_percent for w, p in zip(weights, parts)) / total
         return Slo(
             service=first.service,
@@ -132,8 +133,8 @@ class _Reading:
             indicator=Composite(tuple((w, p.indicator) for w, p in zip(weights, parts))),
             source=self._source(("spec",)),
             description=text(mapping(self.sink.document.object.get("spec")).get("description")),
-            page=first.page,
-            ticket=first.ticket,
+            page=page,
+            ticket=ticket,
             conditions=first.conditions,
             calendar=first.calendar,
             method=first.method,
@@ -319,6 +320,15 @@ class _Reading:
             self.sink.say("PH726", message, (*at, "metricSource"), "write spec: {query: …}", "warning")
             return None
         return query
+
+
+def _standard(name: str) -> tuple[AlertMeta, AlertMeta]:
+    """The page and the ticket alert of an SLO whose document names no policies."""
+    fast, slow = (
+        AlertMeta(f"{name}-fast-burn", {"severity": "page"}),
+        AlertMeta(f"{name}-slow-burn", {"severity": "ticket"}),
+    )
+    return fast, slow
 
 
 def shorthand_s(value: Any) -> int | None:

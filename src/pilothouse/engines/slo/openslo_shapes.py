@@ -13,7 +13,7 @@ from typing import Any
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import Cause
 from pilothouse.base.manifests import Document
-from pilothouse.engines.slo.openslo_rules import METHODS, OPERATORS, RAW_TYPES, VERSION, check
+from pilothouse.engines.slo.openslo_rules import KINDS, METHODS, OPERATORS, RAW_TYPES, VERSION, check
 
 Schema = dict[str, Any]
 """An openAPIV3Schema."""
@@ -187,11 +187,18 @@ def _cause(path: str, rule: str, message: str) -> Cause:
 TITLE = "openslo.com/display-name"
 
 
-def stored(document: Document) -> Document:
+def check_fails(obj: Object) -> bool:
+    return obj.get("apiVersion") != VERSION or any(p.severity == "error" for p in check(obj))
+
+
+def storable(document: Document) -> Document | None:
     """The document as an API server keeps it: metadata there has no displayName, and a label has one value.
 
-    A title becomes an annotation; of a label with several values they are joined by "_". Others are as they were.
+    A title becomes an annotation; of a label with several values they are joined by "_". Others are as they were. None
+    for what is no object of ours to keep: documents that break the format, and SLOs of OpenSLO's earlier versions.
     """
+    if document.api_version.startswith("openslo/") and document.kind in KINDS and check_fails(document.object):
+        return None
     metadata = document.object.get("metadata")
     if document.api_version != VERSION or not isinstance(metadata, Mapping):
         return document

@@ -166,7 +166,8 @@ def _condition_alerts(slo: Slo, condition: Condition, windows: Windows) -> list[
     }
     if condition.after_s:
         rule["for"] = window_text(condition.after_s)
-    rule["labels"] = {"sloth_severity": condition.severity, "openslo_policy": condition.policy}
+    labels = {"severity": condition.severity, "sloth_severity": condition.severity, "openslo_policy": condition.policy}
+    rule["labels"] = labels
     rule["annotations"] = _annotations(condition.severity)
     if not condition.no_data:
         return [rule]
@@ -175,7 +176,7 @@ def _condition_alerts(slo: Slo, condition: Condition, windows: Windows) -> list[
         "alert": f"{slo.name}-{condition.name}-no-data",
         "expr": f"absent({now})",
         "for": window_text(max(condition.after_s, windows.shortest_s)),
-        "labels": {"sloth_severity": condition.severity, "openslo_policy": condition.policy},
+        "labels": dict(labels),
         "annotations": {"summary": f"{slo.id}: no data; is the service scraped, does it get requests?"},
     }
     return [rule, missing]

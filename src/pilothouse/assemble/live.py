@@ -15,6 +15,10 @@ from pilothouse.assemble.stored_events import StoredEvents
 from pilothouse.base.clock import Clock
 from pilothouse.base.entropy import Entropy
 from pilothouse.base.selectors import Selector
+from pilothouse.kinds.core.limitrange.admission import limit_ranger
+from pilothouse.kinds.core.persistentvolume.admission import storage_protection
+from pilothouse.kinds.core.persistentvolume.controller import ClaimProtection, VolumeProtection
+from pilothouse.kinds.core.resourcequota.admission import resource_quota
 from pilothouse.kinds.rbac.clusterrole.controller import AggregationController
 from pilothouse.machinery.admission import namespace_lifecycle
 from pilothouse.machinery.authn import Authenticator, TokenCheck, User
@@ -22,7 +26,7 @@ from pilothouse.machinery.authz import Rbac
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.events import EventRecorder
 from pilothouse.machinery.ports import MetricValue, PodMetrics
-from pilothouse.machinery.reconcile import Failure, Reconciler
+from pilothouse.machinery.reconcile import Controller, Failure, Reconciler
 from pilothouse.machinery.service_tokens import ServiceTokens
 from pilothouse.machinery.write_path import WritePath
 from pilothouse.store.memory import Store
@@ -30,6 +34,10 @@ from pilothouse.wire.kubernetes.app import Api
 from pilothouse.wire.kubernetes.context import Context
 from pilothouse.wire.kubernetes.definitions import Definitions
 from pilothouse.wire.kubernetes.resources import Registry
+
+
+HOOKS = (namespace_lifecycle, limit_ranger, storage_protection, resource_quota)
+"""The admission plug-ins of the API, in upstream's order."""
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | N
     """An API over an empty or restored store, with its first objects written."""
     store = Store(indexes()) if store is None else store
     kinds = served_kinds()
-    write_path = WritePath(store, kinds, clock, entropy, hooks=(namespace_lifecycle,), managed_fields=True)
+    write_path = WritePath(store, kinds, clock, entropy, hooks=HOOKS, managed_fields=True)
     tokens = options.service_tokens(store) if options.service_tokens is not None else None
     checks: tuple[TokenCheck, ...] = (tokens.user_of,) if tokens is not None else ()
     bootstrap.fill(write_path)
@@ -125,7 +133,10 @@ def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | N
     )
     client = Client(write_path)
     events = EventRecorder(clock)
-    reconciler = Reconciler(client, events, clock, [AggregationController(client)], on_failure=options.on_failure)
+    own: list[Controller] = [AggregationController(client)]
+    if options.controllers:
+        own += [ClaimProtection(), VolumeProtection()]
+    reconciler = Reconciler(client, events, clock, own, on_failure=options.on_failure)
     control = None
     if options.controllers:
         events.subscribe(StoredEvents(write_path).write)

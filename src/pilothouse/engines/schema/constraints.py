@@ -56,6 +56,10 @@ def _check(schema: Mapping[str, Any], value: Any, path: Path, out: list[Cause]) 
     kind = schema.get("type")
     if kind is not None and not _has_type(value, kind):
         _wrong_type(schema, value, path, out)
+        if kind == "integer" and value.__class__ is float:
+            # Upstream's validator of numbers has a look of its own, and names no field.
+            text = f"Checked value must be of type integer (default format) in {path_text(path)}"
+            out.append(wording.invalid("<nil>", "", text))
         return
     if "enum" in schema and value not in schema["enum"]:
         out.append(wording.unsupported(path_text(path), value, schema["enum"]))
@@ -135,15 +139,16 @@ def _check_unique(schema: Mapping[str, Any], value: list[Any], path: Path, out: 
 
 
 def _check_string(schema: Mapping[str, Any], value: str, path: Path, out: list[Cause]) -> None:
+    # Upstream's validator of strings ends at its first complaint; formats have one of their own.
     field = path_text(path)
+    pattern = schema.get("pattern")
     if len(value) > schema.get("maxLength", len(value)):
         out.append(wording.too_long(field, schema["maxLength"]))
-    if len(value) < schema.get("minLength", 0):
+    elif len(value) < schema.get("minLength", 0):
         out.append(
             wording.invalid(field, value, f"{field} in body should be at least {schema['minLength']} chars long")
         )
-    pattern = schema.get("pattern")
-    if pattern and not _pattern(pattern).search(value):
+    elif pattern and not _pattern(pattern).search(value):
         out.append(wording.invalid(field, value, f"{field} in body should match '{pattern}'"))
     if schema.get("format") == "date-time" and not _DATE_TIME.fullmatch(value):
         out.append(wording.mistyped(field, value, f'{field} in body must be of type date-time: "{value}"'))

@@ -248,7 +248,7 @@ def _custom_node(schema: Mapping[str, Any]) -> Node:
         return _referenced("kubernetes-openapi/api_v1.json", f"{_META}ObjectMeta")
     if schema.get("items"):
         return structure.Array(_custom_node(schema["items"]), lenient=True)
-    if "properties" in schema:
+    if "properties" in schema or schema.get("x-kubernetes-embedded-resource"):
         return structure.Record("", lambda: _custom_fields(schema))
     additional = schema.get("additionalProperties")
     if isinstance(additional, Mapping):

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pilothouse.wire.kubernetes import statuses
+
 _KEEP_ALIVE_S = 300
 _BACKLOG = 1_024
+
+
+_ODD_METHOD = re.compile(rb"[A-Z]{1,20} /[^\r\n]* HTTP/1\.1\r\n")
+_REFUSED = orjson.dumps(statuses.body(statuses.MethodNotAllowed()))
 
 
 class CertifiedProtocol(HttpToolsProtocol):
     """uvicorn's protocol that also says whose certificate the client showed."""
 
     _certified: Any = None
+    _latest = b""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -26,6 +35,21 @@ class CertifiedProtocol(HttpToolsProtocol):
         found = connection.getpeercert() if connection is not None else None
         if found:
             self._certified = user_of(found)
+
+    def data_received(self, data: bytes) -> None:
+        self._latest = data
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """A method that the parser does not know is refused as the API refuses methods, not as broken HTTP."""
+        if _ODD_METHOD.match(self._latest) is None or self.transport.is_closing():
+            super().send_400_response(msg)
+            return
+        head = (
+            f"HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\ncontent-length: {len(_REFUSED)}\r\n"
+        )
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + _REFUSED)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -13,6 +13,26 @@ from pilothouse.machinery.write_path import Finish
 from pilothouse.wire.kubernetes.resources import Resource
 
 
+_BY_ADMISSION = {"Pod": ("preemptionPolicy", "priority", "tolerations")}
+"""Fields of specs that admission fills upstream: they belong to nobody, unless the sender named them."""
+
+
+def finish_create(resource: Resource, manager: str, now: str, sent: Object) -> Finish:
+    """Like `finish_update`, for a new object that came as `sent`."""
+    touch = applying.finish(manager, now, resource.api_version)
+    named = sent.get("spec") or {}
+
+    def finish(kind: Kind, new: Object, old: Object | None, subresource: str) -> Object:
+        filled = [field for field in _BY_ADMISSION.get(kind.name, ()) if field not in named]
+        if not filled:
+            return touch(kind, new, old, subresource)
+        spec = {key: value for key, value in new["spec"].items() if key not in filled}
+        owned = touch(kind, {**new, "spec": spec}, old, subresource)
+        return {**new, "metadata": owned["metadata"]}
+
+    return finish
+
+
 def finish_update(resource: Resource, manager: str, now: str) -> Finish:
     """The last touch of a create, update or patch by `manager`: its entry in managedFields."""
     touch = applying.finish(manager, now, resource.api_version)

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 
 from pilothouse.base.actions import Object
-from pilothouse.base.errors import ApiError, BadRequest, Invalid
-from pilothouse.engines.apply import go_text
+from pilothouse.base.errors import ApiError, BadRequest
 from pilothouse.engines.apply.json_patch import PatchError, apply_json_patch
 from pilothouse.engines.apply.merge_patch import apply_merge_patch
 from pilothouse.engines.apply.strategic import StrategicError, apply_strategic_patch
@@ -29,7 +28,6 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY_YAML = "application/apply-patch+yaml"
-APPLY_CBOR = "application/apply-patch+cbor"
 _ALL = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY_YAML)
 _CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY_YAML)
 
@@ -46,10 +44,10 @@ class RejectedPatch(ApiError):
 
 @dataclass(slots=True)
 class Patched:
-    """A patch applied. shown: how a refusal shows the value; repeated: fields that the patch gave twice."""
+    """A patch applied. refused: why -> the refusal of what it led to; repeated: fields that the patch gave twice."""
 
     object: Any
-    shown: Callable[[], str]
+    refused: Callable[[str], ApiError]
     repeated: list[str]
 
 
@@ -60,7 +58,7 @@ def media_of(request: Request, resource: Resource) -> str:
     if media in accepted:
         return media
     if media in _ALL:
-        listed = ", ".join((*accepted, APPLY_CBOR))
+        listed = ", ".join(accepted)
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {listed}"
         )
@@ -79,7 +77,7 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
             made = apply_json_patch(current, operations)
         except PatchError:
             raise RejectedPatch() from None
-        return Patched(made, lambda: shown_document(current, made), [])
+        return Patched(made, _refusing(resource, current, operations, applying.JSON), [])
     patch = _loaded(request.body)
     if not isinstance(patch, dict):
         raise BadRequest(
@@ -89,25 +87,20 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
     patch = patch if merged is None else merged
     if media == MERGE_PATCH:
         made = apply_merge_patch(current, patch)
-        return Patched(made, lambda: shown_document(current, made), repeated)
+        return Patched(made, _refusing(resource, current, patch, applying.MERGE), repeated)
     assert resource.schema_source is not None
     try:
         made = apply_strategic_patch(applying.part_of(resource.schema_source), current, patch)
     except StrategicError as error:
         raise _strategic_refusal(error) from None
-    return Patched(made, lambda: go_text.plain(patch), repeated)
+    return Patched(made, _refusing(resource, current, patch, applying.STRATEGIC), repeated)
 
 
-def shown_document(old: Any, new: Any) -> str:
-    """The patched document as refusals quote it: maps that the patch touched come out sorted."""
-    return orjson.dumps(_sorted_where_changed(old, new)).decode()
-
-
-def _sorted_where_changed(old: Any, new: Any) -> Any:
-    if new is old or not isinstance(new, Mapping):
-        return new
-    before = old if isinstance(old, Mapping) else {}
-    return {key: _sorted_where_changed(before.get(key), new[key]) for key in sorted(new)}
+def _refusing(resource: Resource, current: Object, patch: Any, kind_of: str) -> Callable[[str], ApiError]:
+    """How this patch is refused when what it leads to cannot be read."""
+    kind = resource.kind
+    assert kind is not None
+    return lambda why: applying.unreadable(kind, current, patch, kind_of, refusals.Undecodable(kind, why))
 
 
 def _strategic_refusal(error: StrategicError) -> ApiError:
@@ -134,17 +127,17 @@ def fitted(request: Request, resource: Resource, patched: Patched) -> Object:
         if resource.custom is not None:
             raise BadRequest(f"unable to decode patch result: {kind} in version {version} is not {resource.kind_name}")
         why = f'unable to decode "{kind}" in version "{version}": not a {resource.kind_name}'
-        raise Invalid("", "", [wording.invalid("patch", patched.shown(), why)])
+        raise patched.refused(why)
     found = Findings()
     schema = resource.schema()
     out = schema.fit(obj, found)
     error = schema.decoding_error(found)
     if error:
-        raise Invalid("", "", [wording.invalid("patch", patched.shown(), error)])
+        raise patched.refused(error)
     complaints = decode.complaints(found, patched.repeated)
     if complaints and validation == "Strict":
         why = f"strict decoding error: {', '.join(complaints)}"
-        raise Invalid("", "", [wording.invalid("patch", patched.shown(), why)])
+        raise patched.refused(why)
     if validation != "Ignore":
         request.warnings += complaints
     return out

@@ -34,6 +34,14 @@ _RETURNED_WHEN_DELETED = frozenset(
 """Kinds whose deletion answers with the object instead of a Status (upstream's ReturnDeletedObject)."""
 
 
+_ORPHANING = {
+    "batch/Job": "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+    "them or set propagationPolicy=Orphan to suppress this warning",
+    "ReplicationController": "",
+}
+"""Kinds whose dependents stay unless the deletion says otherwise, and what is said about it."""
+
+
 def stored_form(resource: Resource, obj: Object) -> Object:
     return obj if resource.to_stored is None else resource.to_stored(obj)
 
@@ -102,7 +110,7 @@ async def create(context: Context, request: Request, resource: Resource) -> Answ
     obj = _placed(request, resource, decoded(request, resource), named=False)
     assert resource.kind is not None
     policies.check(context, request, resource, obj, None)
-    finish = ownership.finish_update(resource, request.manager(), context.write_path.now())
+    finish = ownership.finish_create(resource, request.manager(), context.write_path.now(), obj)
     made = context.write_path.create(
         resource.kind.name, stored_form(resource, obj), dry_run=is_dry(request), finish=finish
     )
@@ -189,6 +197,11 @@ async def delete(context: Context, request: Request, resource: Resource) -> Answ
     assert target is not None and resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""
     reads.existing(context, resource, namespace, target.name)
+    said = _ORPHANING.get(resource.kind.name)
+    if said is not None and not wanted.propagation:
+        wanted.propagation = "Orphan"
+        if said:
+            request.warnings.append(said)
     gone = delete_one(context, resource, namespace, target.name, wanted)
     await settled(context)
     kind = resource.kind

@@ -19,6 +19,7 @@ def parse(body: bytes) -> Any:
         for document in load(text):
             return document.value
     except Broken as error:
-        # Upstream's parser counts the line of a syntax error from 0 and calls it 1 at the start.
-        raise BadRequest(f"error converting YAML to JSON: yaml: line {max(error.line, 1)}: {error.message}") from None
+        # Upstream's parser counts the lines of syntax errors from 0 and never says 0; it names no context.
+        line, said = max(error.line - 1, 1), error.message.split(" (", 1)[0]
+        raise BadRequest(f"error converting YAML to JSON: yaml: line {line}: {said}") from None
     return None

@@ -11,7 +11,6 @@ from pilothouse.engines.schema.sharing import change, fill
 from pilothouse.machinery.columns import AGE, NAME
 from pilothouse.machinery.kind import Column, Component, Kind, Strategy
 
-PROTECTION = "kubernetes.io/pv-protection"
 _MODES = {
     "ReadWriteOnce": "RWO",
     "ReadOnlyMany": "ROX",
@@ -21,7 +20,7 @@ _MODES = {
 
 
 def default(obj: Object) -> Object:
-    """`SetDefaults_PersistentVolume`, and the finalizer of the admission plug-in StorageObjectInUseProtection."""
+    """`SetDefaults_PersistentVolume`."""
     changed: Object = change(obj, "spec", _spec)
     return changed
 
@@ -32,15 +31,11 @@ def _spec(spec: Any) -> Any:
 
 
 def prepare(new: Object, old: Object | None) -> Object:
-    """A new volume is Pending and protected while it is in use."""
+    """A new volume is Pending."""
     if old is not None:
         return new
-    metadata = new["metadata"]
-    finalizers = [*metadata.get("finalizers", ())]
-    if PROTECTION not in finalizers:
-        metadata = {**metadata, "finalizers": [*finalizers, PROTECTION]}
-    status = {"phase": "Pending", "lastPhaseTransitionTime": metadata["creationTimestamp"]}
-    return {**new, "metadata": metadata, "status": status}
+    status = {"phase": "Pending", "lastPhaseTransitionTime": new["metadata"]["creationTimestamp"]}
+    return {**new, "status": status}
 
 
 def validate(new: Object, old: Object | None) -> list[Cause]:  # noqa: ARG001 - the common signature

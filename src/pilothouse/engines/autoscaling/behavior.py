@@ -67,8 +67,7 @@ class ScaleEvent(NamedTuple):
     outdated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """What one autoscaler remembers between syncs; recommendations None: it has not synced yet.
 
     Slots are reused, so the order is not the order of time.

@@ -48,6 +48,7 @@ class Frame:
         self._retiring: list[int] = []
         self._resting: list[int] = []
         self._free: list[int] = []
+        self._idle: Ints | None = None
         self.chunks: list[Chunk] = []
 
     @property
@@ -74,8 +75,12 @@ class Frame:
                 for ending in (self._retiring, self._resting):
                     if slot in ending:
                         ending.remove(slot)
+                        self._idle = None
                 return slot
-        slot = self._free.pop() if self._free else self._width
+        if self._free:
+            slot, self._idle = self._free.pop(), None
+        else:
+            slot = self._width
         self._width = max(self._width, slot + 1)
         open_chunk = self.chunks[-1] if self.chunks and not self.chunks[-1].full else None
         full_holds_it = bool(self.chunks) and open_chunk is None and self.chunks[-1].layout is self._layout
@@ -207,14 +212,20 @@ class Frame:
         self._resting.clear()
 
     def _mark_ended(self, stored: Floats) -> None:
-        for slot in self._free:
-            stored[slot] = ABSENT
-        for slot in self._resting:
-            stored[slot] = ABSENT
+        if self._free or self._resting:
+            stored[self._unused()] = ABSENT
         for slot in self._retiring:
             stored[slot] = STALE
-        self._resting.extend(self._retiring)
-        self._retiring.clear()
+        if self._retiring:
+            self._resting.extend(self._retiring)
+            self._retiring.clear()
+            self._idle = None
+
+    def _unused(self) -> Ints:
+        """The slots that hold no series now. Slots of a table of pods come and go by the thousand, but seldom."""
+        if self._idle is None:
+            self._idle = np.array([*self._free, *self._resting], dtype=np.int64)
+        return self._idle
 
     def _push_times(self, times: Ints) -> None:
         need = self._rows + len(times)

@@ -17,6 +17,7 @@ from pilothouse.base.clock import Clock
 from pilothouse.base.selectors import Requirement, Selector
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.ports import MetricValue, PodMetrics
+from pilothouse.store.memory import Records
 from pilothouse.worlds.rehearsal.faults import ActiveFaults
 from pilothouse.worlds.rehearsal.pods import PodTable
 from pilothouse.worlds.rehearsal.service import Service
@@ -26,7 +27,10 @@ RESOLUTION_S = 15.0
 RATE_WINDOW_S = 120.0
 """prometheus-adapter's default rules take `rate(...[2m])`."""
 
+_MATCHED_KEPT = 4_096
+"""Selectors whose pods are remembered."""
 
+_Rows = list[tuple[int, str, str]]
 Query = Callable[[str, int], list[tuple[tuple[tuple[str, str], ...], float]]]
 """An instant query: (PromQL text, Unix ms) to [(labels, value), …]."""
 
@@ -66,11 +70,13 @@ class ModelMetrics:
         self._query = query
         self._samples: list[_Sample] = []
         self._usage: tuple[float, list[float | None], list[float]] | None = None
+        self._rates: list[float | None] | None = None
+        self._matched: dict[tuple[str, Selector], tuple[int, Records, _Rows]] = {}
 
     def sample(self, time_s: float) -> None:
         """Look at all pods now; samples older than the custom metrics' window are dropped."""
         pods = self._pods
-        self._usage = None
+        self._usage = self._rates = None
         gaps = np.array([self._faults.resource_gap(s.name) for s in self._services] + [self._faults.resource_gap("")])
         seen = pods.running & (pods.listening | ~pods.ready) & ~gaps[pods.service]
         self._samples.append(
@@ -129,16 +135,24 @@ class ModelMetrics:
 
     # Inside
 
-    def _matching(self, namespace: str, selector: Selector) -> list[tuple[int, str, str]]:
-        """(slot, pod name, container) of the pods of a namespace that the selector matches."""
+    def _matching(self, namespace: str, selector: Selector) -> _Rows:
+        """(slot, pod name, container) of the pods of a namespace that the selector matches; the last answer when pods
+        and rows are the same."""
+        records = self._client.selected("Pod", namespace, selector)
+        known = self._matched.get((namespace, selector))
+        if known is not None and known[0] == self._pods.population and known[1] == records:
+            return known[2]
         found = []
         slots, identity = self._pods.by_uid, self._pods.identity
-        for stored in self._client.selected("Pod", namespace, selector):
+        for stored in records:
             slot = slots.get(stored.object["metadata"]["uid"])
             if slot is not None:
                 who = identity[slot]
                 assert who is not None
                 found.append((slot, who.name, who.container))
+        if len(self._matched) >= _MATCHED_KEPT:
+            self._matched.clear()
+        self._matched[namespace, selector] = (self._pods.population, records, found)
         return found
 
     def _request_rates(self, namespace: str, selector: Selector) -> list[MetricValue]:
@@ -146,17 +160,17 @@ class ModelMetrics:
         if len(self._samples) < 2:
             return found
         last = self._samples[-1]
-        window = [s for s in self._samples if s.time_s >= last.time_s - RATE_WINDOW_S - 1e-6]
+        if self._rates is None:
+            self._rates = _request_rates(
+                [s for s in self._samples[:-1] if s.time_s >= last.time_s - RATE_WINDOW_S - 1e-6], last
+            )
         for slot, name, _ in self._matching(namespace, selector):
             service = int(self._pods.service[slot])
             if service < 0 or self._faults.scrape_gap(self._services[service].name):
                 continue
-            held = [s for s in window if s.seen[slot] and _same_container(s, last, slot)]
-            if len(held) < 2 or not last.seen[slot]:
-                continue
-            span_s = held[-1].time_s - held[0].time_s
-            value = (held[-1].requests[slot] - held[0].requests[slot]) / span_s
-            found.append(MetricValue(name, float(value), last.time_s))
+            value = self._rates[slot] if slot < len(self._rates) else None
+            if value is not None:
+                found.append(MetricValue(name, value, last.time_s))
         return found
 
     def _series_by_pod(
@@ -214,7 +228,20 @@ def _usage(before: _Sample, last: _Sample) -> tuple[float, list[float | None], l
     return window_s, cores, last.memory[:upto].tolist()
 
 
-def _same_container(before: _Sample, last: _Sample, slot: int) -> bool:
-    if slot >= len(before.seen) or slot >= len(last.seen):
-        return False
-    return bool(before.incarnation[slot] == last.incarnation[slot] and before.restarts[slot] == last.restarts[slot])
+def _request_rates(window: Sequence[_Sample], last: _Sample) -> list[float | None]:
+    """Requests per second by slot, from the first sample of the window that shows the same container to the last one;
+    None where there is no such sample."""
+    found = np.zeros(len(last.seen), dtype=bool)
+    since_s, before = np.zeros(len(found)), np.zeros(len(found))
+    for sample in window:
+        upto = len(sample.seen)
+        held = sample.seen & last.seen[:upto] & ~found[:upto]
+        held &= (sample.incarnation == last.incarnation[:upto]) & (sample.restarts == last.restarts[:upto])
+        rows = np.flatnonzero(held)
+        found[rows], since_s[rows], before[rows] = True, sample.time_s, sample.requests[rows]
+    values: list[float | None] = [None] * len(found)
+    rows = np.flatnonzero(found)
+    rates = (last.requests[rows] - before[rows]) / (last.time_s - since_s[rows])
+    for slot, rate in zip(rows.tolist(), rates.tolist()):
+        values[slot] = rate
+    return values

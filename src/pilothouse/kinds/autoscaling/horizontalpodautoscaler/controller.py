@@ -211,10 +211,10 @@ def _selector(identifier: Mapping[str, Any]) -> Selector:
 
 def _usage(entry: PodMetrics, resource: str) -> PodUsage:
     """What a pod uses of one resource. Usage comes in cores and bytes; like quantities, thousandths are rounded up."""
-    containers = {
-        container: {resource: math.ceil(round(usage[resource] * 1000, 6))} if resource in usage else {}
-        for container, usage in entry.usage.items()
-    }
+    containers: dict[str, dict[str, int]] = {}
+    for container, usage in entry.usage.items():
+        value = usage.get(resource)
+        containers[container] = {} if value is None else {resource: math.ceil(round(value * 1000, 6))}
     return PodUsage(entry.name, entry.time_s, entry.window_s, containers)
 
 

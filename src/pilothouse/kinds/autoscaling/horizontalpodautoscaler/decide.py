@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pilothouse.base import quantity
 from pilothouse.base.actions import Action, Decision, Emit, Object, Patch
@@ -64,8 +64,7 @@ class Scale:
     selector: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sync:
+class Sync(NamedTuple):
     """What one sync decided.
 
     history: to pass to the next sync, once the writes went through; history_if_refused: when the scale was not written.
@@ -81,14 +80,17 @@ class Sync:
     error: str = ""
 
 
-@dataclass(slots=True)
 class _Draft:
     """What a sync collects on its way: conditions in the order of first appearance, and Events."""
 
-    hpa: Object
-    now_s: float
-    conditions: list[Mapping[str, Any]]
-    actions: list[Action] = field(default_factory=list)
+    __slots__ = ("_stored", "actions", "conditions", "hpa", "now_s")
+
+    def __init__(self, hpa: Object, now_s: float) -> None:
+        self.hpa = hpa
+        self.now_s = now_s
+        self._stored: Sequence[Mapping[str, Any]] = (hpa.get("status") or {}).get("conditions") or ()
+        self.conditions: list[Mapping[str, Any]] = list(self._stored)
+        self.actions: list[Action] = []
 
     def condition(self, kind: str, met: bool, reason: str, message: str) -> None:
         status = "True" if met else "False"
@@ -100,6 +102,16 @@ class _Draft:
         self.conditions.append(self._made(kind, status, None, reason, message))
 
     def _made(self, kind: str, status: str, since: str | None, reason: str, message: str) -> Mapping[str, Any]:
+        """The condition; the stored one when it says the same, so that the write sees at once that nothing changed."""
+        for known in self._stored if since else ():
+            if (
+                known["type"] == kind
+                and known.get("status") == status
+                and known.get("reason") == reason
+                and known.get("message") == message
+                and known.get("lastTransitionTime") == since
+            ):
+                return known
         return {
             "type": kind,
             "status": status,
@@ -125,7 +137,7 @@ def decide(
 ) -> Sync:
     """One sync. answers: one per entry of `spec.metrics`, in order; rivals: all autoscalers ("namespace/name", this one
     among them) whose selectors find these pods, when there is more than one."""
-    draft = _Draft(hpa, now_s, list((hpa.get("status") or {}).get("conditions") or ()))
+    draft = _Draft(hpa, now_s)
     if isinstance(scale, Failure):
         return _no_scale(draft, scale.message, history)
     draft.condition(
@@ -183,8 +195,7 @@ def _sized(
     return _finish(draft, scale, wanted, verdict.statuses, history, why, options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     replicas: int
     name: str
     statuses: list[Mapping[str, Any]]
@@ -328,7 +339,7 @@ def _note_zero(draft: _Draft, current: int, wanted: int) -> None:
 
 def refused(hpa: Object, current: int, wanted: int, why: str, error: str, now_s: float) -> Decision:
     """What a sync says when its write of the scale was refused; the next sync tries again."""
-    draft = _Draft(hpa, now_s, list((hpa.get("status") or {}).get("conditions") or ()))
+    draft = _Draft(hpa, now_s)
     draft.warn("FailedRescale", f"New size: {wanted}; reason: {why}; error: {error}")
     text = f"the HPA controller was unable to update the target scale: {error}"
     draft.condition("AbleToScale", False, "FailedUpdateScale", text)

@@ -6,7 +6,6 @@ Follows kube-controller-manager 1.36 `horizontal.go` (computeStatusFor…Metric)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pilothouse.base import quantity
@@ -31,8 +30,7 @@ NOT_COMPUTED: Mapping[str, Any] = {"type": ""}
 """The currentMetrics entry of a metric that failed: upstream writes its zero value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What all metrics of one sync share."""
 
     namespace: str
@@ -44,14 +42,13 @@ class Situation:
     now_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One metric's result. When `proposal` is None, `reason` and `error` are the condition's and the Event's words and
     `wrapped` is how the error reads among several."""
 
     proposal: Proposal | None
     name: str = ""
-    status: Mapping[str, Any] = field(default_factory=lambda: NOT_COMPUTED)
+    status: Mapping[str, Any] = NOT_COMPUTED
     reason: str = ""
     error: str = ""
     wrapped: str = ""

@@ -179,7 +179,9 @@ class _Pass:
         limit_s = self.job.spec.activeDeadlineSeconds
         if limit_s is None or self.job.spec.suspend:
             return None
-        left_s = parse_rfc3339(self.status["startTime"]) + limit_s - self.now_s
+        # A Job that goes on after a pause starts anew (see `_note_suspension`): the time before does not count.
+        resumed = self.job.has("Suspended") is not None
+        left_s = limit_s if resumed else parse_rfc3339(self.status["startTime"]) + limit_s - self.now_s
         if left_s <= 0:
             return self._condition("FailureTarget", conditions.DEADLINE)
         self._look_again(left_s)

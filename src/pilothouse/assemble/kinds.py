@@ -47,6 +47,7 @@ from pilothouse.kinds.openslo.datasource.kind import KIND as OPENSLO_DATASOURCE
 from pilothouse.kinds.openslo.service.kind import KIND as OPENSLO_SERVICE
 from pilothouse.kinds.openslo.sli.kind import KIND as OPENSLO_SLI
 from pilothouse.kinds.openslo.slo.kind import KIND as OPENSLO_SLO
+from pilothouse.kinds.pilothouse.errorbudgetpolicy.kind import KIND as ERRORBUDGETPOLICY
 from pilothouse.kinds.pilothouse.scenario.kind import KIND as SCENARIO
 from pilothouse.kinds.policy.poddisruptionbudget import controller as poddisruptionbudget
 from pilothouse.kinds.policy.poddisruptionbudget.kind import KIND as PODDISRUPTIONBUDGET
@@ -86,6 +87,7 @@ KINDS = Kinds(
         PROMETHEUSRULE,
         SERVICEMONITOR,
         SCENARIO,
+        ERRORBUDGETPOLICY,
         OPENSLO_SLO,
         OPENSLO_SLI,
         OPENSLO_SERVICE,

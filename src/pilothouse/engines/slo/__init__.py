@@ -20,6 +20,7 @@ data and documents are arguments. Imports base, engines.promql and engines.tsdb.
 """
 
 from pilothouse.engines.slo.documents import Reading, groups_of, is_slo_document, read, rule_objects, rules_of
+from pilothouse.engines.slo.ledger import Ledger
 from pilothouse.engines.slo.model import Slo
 from pilothouse.engines.slo.openslo_shapes import storable
 from pilothouse.engines.slo.rules import Options
@@ -29,6 +30,7 @@ from pilothouse.engines.slo.windows import Windows, windows_for
 __all__ = [
     "BudgetStatus",
     "Burn",
+    "Ledger",
     "Meter",
     "Options",
     "Reading",

@@ -14,11 +14,15 @@ from pilothouse.engines.promql.grid import Floats
 Moments = npt.NDArray[np.datetime64]
 
 
+_UNREPRESENTABLE = np.iinfo(np.int64).max
+"""What has no int64 becomes the least one on amd64, which Go's calendar wraps around to the end of time (the year
+292277026596): numpy reads the least one as no time at all, so its neighbour beyond the wrap stands for it."""
+
+
 def _moments(seconds: Floats) -> Moments:
-    with np.errstate(invalid="ignore"):
-        whole = np.where(np.isfinite(seconds), np.trunc(seconds), 0.0)
-        # Beyond numpy's calendar the year overflows; no dashboard reaches 2.9e11 years.
-        return np.clip(whole, -(2.0**62), 2.0**62).astype(np.int64).astype("datetime64[s]")
+    fits = np.abs(seconds) < 2.0**63
+    whole = np.where(fits, seconds, 0.0).astype(np.int64)
+    return np.where(fits, whole, _UNREPRESENTABLE).astype("datetime64[s]")
 
 
 def _year(at: Moments) -> npt.NDArray[np.int64]:

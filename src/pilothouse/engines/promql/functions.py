@@ -88,6 +88,16 @@ class Rounding:
         return Grid(grid.columns.dropping_names(), values, grid.float_presence())
 
 
+def _lesser(left: Floats, right: Floats) -> Floats:
+    """Go's math.Min: -Inf beats NaN, NaN beats everything else."""
+    return np.where(np.isneginf(left) | np.isneginf(right), -np.inf, np.minimum(left, right))
+
+
+def _greater(left: Floats, right: Floats) -> Floats:
+    """Go's math.Max: +Inf beats NaN, NaN beats everything else."""
+    return np.where(np.isposinf(left) | np.isposinf(right), np.inf, np.maximum(left, right))
+
+
 class Clamp:
     """clamp, clamp_min and clamp_max; nothing comes out when the bounds are the wrong way round."""
 
@@ -98,7 +108,7 @@ class Clamp:
         grid = grid_of(self.inner, run, times)
         low = np.full(len(times), -np.inf) if self.lowest is None else scalar_of(self.lowest, run, times)
         high = np.full(len(times), np.inf) if self.highest is None else scalar_of(self.highest, run, times)
-        values = np.maximum(low[:, None], np.minimum(high[:, None], grid.values))
+        values = _greater(low[:, None], _lesser(high[:, None], grid.values))
         present = grid.float_presence()
         crossed = (high < low)[:, None]
         if crossed.any():

@@ -236,10 +236,11 @@ class _Parser:
         token = self.take()
         name = token.text if token.kind == "IDENTIFIER" else token.kind
         signature = SIGNATURES.get(name)
+        args = self.arguments()
         if signature is None:
+            # Told once the call is complete, as Prometheus does: `nope(` is an unclosed parenthesis.
             self.problem(f"unknown function with name {quote(token.text)}", (token.start, token.end))
             signature = Signature(name, ())
-        args = self.arguments()
         return Call((token.start, self.closed), signature, args)
 
     def arguments(self) -> list[Expr]:

@@ -192,9 +192,9 @@ class _State:
         if isinstance(value, GoSlice):
             return iter(list(enumerate(value)))
         if isinstance(value, int) and not isinstance(value, bool):
+            if len(node.pipe.declared) > 1:
+                raise self.fail(node, f"can't use {plain(value)} to iterate over more than one variable")
             return ((i, i) for i in range(value))
-        if isinstance(value, str):
-            return iter([(len(value[:i].encode()), ord(c)) for i, c in enumerate(value)])
         if value is None:
             return iter(())
         raise self.fail(node, f"range can't iterate over {plain(value)}")

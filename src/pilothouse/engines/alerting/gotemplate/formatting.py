@@ -239,11 +239,12 @@ def _shown(value: Any, verb: str, spec: _Spec) -> str:
     if value is None:
         return spec.pad("<nil>") if verb == "v" else f"%!{verb}(<nil>)"
     text = _by_kind(value, verb, spec)
-    return _bad(value, verb) if text is None else text
+    return _bad(value, verb, spec) if text is None else text
 
 
-def _bad(value: Any, verb: str) -> str:
-    return f"%!{verb}({type_name(value)}={plain(value)})"
+def _bad(value: Any, verb: str, spec: _Spec) -> str:
+    """A verb that does not fit its operand; the value stands there under %v, with the directive's width and precision."""
+    return f"%!{verb}({type_name(value)}={_shown(value, 'v', spec)})"
 
 
 def _by_kind(value: Any, verb: str, spec: _Spec) -> str | None:
@@ -313,7 +314,7 @@ def _float(value: float, verb: str, spec: _Spec) -> str | None:
         return None
     lower = {"v": "g", "F": "f"}.get(verb, verb.lower())
     if lower in "bx":
-        text = value.hex()
+        text = _binary(value, lower, spec.precision)
     elif lower == "g":
         text = float_text(value) if spec.precision is None else float_text(value, "g", spec.precision)
     else:
@@ -330,6 +331,29 @@ def _float(value: float, verb: str, spec: _Spec) -> str | None:
     if math.isnan(value) and not spec.plus and not spec.space:
         text = text.lstrip("+")
     return spec.pad(text, zeros=finite)
+
+
+def _binary(value: float, verb: str, precision: int | None) -> str:
+    """%b, mantissa and power of two as integers, and %x, both in base 16 with a binary exponent."""
+    if not math.isfinite(value):
+        return float_text(value)
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    fraction, exponent = math.frexp(abs(value))
+    if verb == "b":
+        # Subnormals keep the smallest exponent, zero has it as well.
+        power = max(exponent - 53, -1074)
+        return f"{sign}{int(math.ldexp(abs(value), -power))}p{power:+d}"
+    whole = int(math.ldexp(fraction, 53))
+    if precision is not None and precision < 13 and whole:
+        unit = 1 << (52 - 4 * precision)
+        kept, rest = divmod(whole, unit)
+        whole = (kept + (rest * 2 > unit or (rest * 2 == unit and kept & 1))) * unit
+        if whole >> 53:
+            whole, exponent = whole >> 1, exponent + 1
+    power = exponent - 1 if whole else 0
+    digits = f"{whole & ((1 << 52) - 1):013x}"
+    digits = digits.rstrip("0") if precision is None else digits[:precision].ljust(precision, "0")
+    return f"{sign}0x{whole >> 52}{'.' if digits else ''}{digits}p{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def _string(value: str, verb: str, spec: _Spec) -> str | None:

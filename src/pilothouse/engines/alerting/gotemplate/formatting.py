@@ -243,7 +243,7 @@ def _shown(value: Any, verb: str, spec: _Spec) -> str:
 
 
 def _bad(value: Any, verb: str, spec: _Spec) -> str:
-    """A verb that does not fit its operand; the value stands there under %v, with the directive's width and precision."""
+    """A verb that does not fit its operand: the value follows under %v, width and precision as given."""
     return f"%!{verb}({type_name(value)}={_shown(value, 'v', spec)})"
 
 

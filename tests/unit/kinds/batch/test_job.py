@@ -93,7 +93,12 @@ def test_an_ignored_failure_is_replaced_and_not_counted() -> None:
 def test_indexed_pods_know_their_index_and_a_success_policy_ends_early() -> None:
     async def story(cluster: Cluster) -> None:
         policy = {"rules": [{"succeededIndexes": "1", "succeededCount": 1}]}
-        spec = {"completions": 3, "parallelism": 3, "completionMode": "Indexed", "successPolicy": policy}
+        spec: dict[str, Any] = {
+            "completions": 3,
+            "parallelism": 3,
+            "completionMode": "Indexed",
+            "successPolicy": policy,
+        }
         await cluster.create("batch/Job", job(None, **spec))
         await cluster.settle(3)
         hostnames = [pod["spec"]["hostname"] for pod in cluster.pods()]
@@ -112,7 +117,12 @@ def test_indexed_pods_know_their_index_and_a_success_policy_ends_early() -> None
 
 def test_an_index_has_a_back_off_of_its_own_and_its_failures_do_not_stop_the_others() -> None:
     async def story(cluster: Cluster) -> None:
-        spec = {"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1}
+        spec: dict[str, Any] = {
+            "completions": 2,
+            "parallelism": 2,
+            "completionMode": "Indexed",
+            "backoffLimitPerIndex": 1,
+        }
         await cluster.create("batch/Job", job(None, **spec))
         await cluster.settle(3)
         bad, good = cluster.pods()

@@ -122,7 +122,7 @@ def _strategy_causes(strategy: Mapping[str, Any]) -> list[Cause]:
         return causes
     at = f"{field}.rollingUpdate.maxUnavailable"
     causes += counts.count_or_percent_causes(most, at)
-    if not causes and counts.number_of(most) == 0:
+    if counts.number_of(most) == 0 and most in (0, "0%"):
         causes.append(wording.invalid(at, most, "cannot be 0"))
     return causes + counts.at_most_whole_causes(most, at)
 

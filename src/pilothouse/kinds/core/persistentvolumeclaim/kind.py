@@ -16,7 +16,6 @@ from pilothouse.engines.schema.sharing import change, fill
 from pilothouse.machinery.columns import AGE, NAME
 from pilothouse.machinery.kind import Column, Component, Kind, Strategy
 
-_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _SHORT = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
@@ -41,7 +40,6 @@ def validate(new: Object, old: Object | None) -> list[Cause]:
 def claim_causes(spec: Mapping[str, Any], field: str) -> list[Cause]:
     modes = spec.get("accessModes") or ()
     causes = [] if modes else [wording.required(f"{field}.accessModes", "at least 1 access mode is required")]
-    causes += [wording.unsupported(f"{field}.accessModes", mode, _MODES) for mode in modes if mode not in _MODES]
     if "ReadWriteOncePod" in modes and len(modes) > 1:
         text = "may not use ReadWriteOncePod with other access modes"
         causes.append(wording.forbidden(f"{field}.accessModes", text))

@@ -91,10 +91,11 @@ def _shortest(value: float) -> tuple[str, str, int]:
 class _Spec:
     """One % directive's flags, width and precision."""
 
-    __slots__ = ("minus", "plus", "precision", "sharp", "space", "width", "zero")
+    __slots__ = ("minus", "named", "plus", "precision", "sharp", "space", "width", "zero")
 
     def __init__(self) -> None:
         self.plus = self.minus = self.sharp = self.space = self.zero = False
+        self.named = False
         self.width: int | None = None
         self.precision: int | None = None
 
@@ -187,6 +188,9 @@ class _Printer:
         else:
             value = self.args[self.arg]
             self.arg += 1
+            if verb == "v" and spec.plus:
+                # Under %+v the plus asks for field names, not for signs.
+                spec.named, spec.plus = True, False
             self.out.append(_shown(value, verb, spec))
 
     def _index(self) -> bool:
@@ -268,13 +272,15 @@ def _by_kind(value: Any, verb: str, spec: _Spec) -> str | None:
 
 def _compound(value: Any, verb: str, spec: _Spec) -> str:
     def each(item: Any) -> str:
+        if isinstance(item, GoStruct) and item.pointer and verb not in "vpbodxX":
+            return _bad(item, verb, spec)  # inside another value a pointer is an address
         return _shown(item, verb, spec)
 
     if isinstance(value, GoMap):
         return "map[" + " ".join(f"{each(k)}:{each(value[k])}" for k in sorted(value)) + "]"
     if isinstance(value, GoSlice):
         return "[" + " ".join(each(v) for v in value) + "]"
-    pieces = [f"{n}:{each(v)}" if spec.plus and verb == "v" else each(v) for n, v in value.fields.items()]
+    pieces = [f"{n}:{each(v)}" if spec.named else each(v) for n, v in value.fields.items()]
     return ("&" if value.pointer else "") + "{" + " ".join(pieces) + "}"
 
 
@@ -282,9 +288,9 @@ def _integer(value: int, verb: str, spec: _Spec) -> str | None:
     if verb == "c":
         return spec.pad(_char(value))
     if verb == "q":
-        return spec.pad("'" + _char(value) + "'")
+        return spec.pad(_quoted_char(value))
     if verb == "U":
-        return spec.pad(f"U+{value:04X}")
+        return spec.pad(f"U+{value % 2**64:04X}")
     bases: dict[str, Callable[[int], str]] = {
         "v": str, "d": str, "b": lambda n: f"{n:b}", "o": lambda n: f"{n:o}", "O": lambda n: f"{n:o}",
         "x": lambda n: f"{n:x}", "X": lambda n: f"{n:X}",
@@ -307,6 +313,12 @@ def _integer(value: int, verb: str, spec: _Spec) -> str | None:
 
 def _char(value: int) -> str:
     return chr(value) if 0 <= value <= 0x10FFFF and not 0xD800 <= value < 0xE000 else "\ufffd"
+
+
+def _quoted_char(value: int) -> str:
+    """A rune in single quotes, escaped as inside a string except for the quotes themselves."""
+    char = _char(value)
+    return {"'": r"'\''", '"': "'\"'"}.get(char) or "'" + quoted(char)[1:-1] + "'"
 
 
 def _float(value: float, verb: str, spec: _Spec) -> str | None:

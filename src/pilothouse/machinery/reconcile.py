@@ -23,6 +23,8 @@ from pilothouse.machinery.ports import Events
 from pilothouse.store.memory import ADDED, Change, Key
 from pilothouse.store.watch import Breath, Watch
 
+CHANGES_GATHERED = 4_096
+"""Changes that may wait for a worker before it reads them, though it rests or is busy: what it notes are only keys."""
 FAILURES_KEPT = 256
 """Failed reconciles kept for reports; each is also retried."""
 
@@ -123,6 +125,7 @@ class Worker:
             self._rules.setdefault(rule.kind, []).append(rule.keys)
         # Watching from construction on: what is written before the task first runs is not missed.
         self._watch: Watch = loop.client.watch(*self._rules)
+        self._watch.bound(CHANGES_GATHERED, self._read)
         for kind in self._rules:
             for stored in loop.client.list(kind):
                 self._note(Change(ADDED, kind, None, stored, stored.resource_version))
@@ -141,14 +144,17 @@ class Worker:
                 Failure(self.controller.name, *own_key(change)[0], self._loop.clock.time(), error, 1, 0.0)
             )
 
+    def _read(self) -> None:
+        for change in self._watch.take():
+            self._note(change)
+
     async def run(self) -> None:
         """Work until cancelled or the watch is closed."""
         breath = Breath()
         while True:
             if not self._queue:
                 await self._watch.wait_changed()
-            for change in self._watch.take():
-                self._note(change)
+            self._read()
             if self._watch.closed:
                 return
             # One round: the keys known now, each seeing the newest state; new keys wait for the next round.

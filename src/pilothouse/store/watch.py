@@ -25,7 +25,7 @@ class Breath:
 class Watch:
     """`async for batch in watch:` gives every change once, in commit order, as lists of what had gathered."""
 
-    __slots__ = ("_closed", "_forget", "_pending", "_waiter", "_woken")
+    __slots__ = ("_closed", "_drain", "_forget", "_most", "_pending", "_waiter", "_woken")
 
     def __init__(self, forget: Callable[[Watch], None]) -> None:
         self._forget = forget
@@ -33,6 +33,12 @@ class Watch:
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
         self._closed = False
+        self._most = 0
+        self._drain: Callable[[], None] | None = None
+
+    def bound(self, most: int, drain: Callable[[], None]) -> None:
+        """Call `drain` (which takes) whenever `most` changes have gathered: they keep old versions in memory."""
+        self._most, self._drain = most, drain
 
     @property
     def closed(self) -> bool:
@@ -40,7 +46,10 @@ class Watch:
 
     def push(self, change: Change) -> None:
         """For the store: hand over one change."""
-        self._pending.append(change)
+        pending = self._pending
+        pending.append(change)
+        if self._drain is not None and len(pending) >= self._most:
+            self._drain()
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

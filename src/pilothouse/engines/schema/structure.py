@@ -141,6 +141,7 @@ class Array(Node):
         self.item = item
         self.lenient = lenient
         self._seen: dict[int, tuple[Any, Any]] = {}
+        self._fits: dict[int, tuple[Any, Any]] = {}
 
     def go_type(self) -> str:
         return "[]" + self.item.go_type()
@@ -176,16 +177,23 @@ class Array(Node):
         """Like `fit`, but entries that are entries of `known`, which fits, are not walked: lists of a hundred change
         by one."""
         out: list[Any] | None = None
+        fits = self._fits
         for index in fresh(value, known):
             entry = value[index]
             if entry.__class__ is self.item.plain:
                 continue
+            if id(entry) in fits:
+                continue
             fitted = self.item.zero if entry is None and not self.lenient else None
+            before = found.count()
             if fitted is None:
                 fitted = self.item.fit(entry, (*path, index), found, False)
             if fitted is not entry:
                 out = list(value) if out is None else out
                 out[index] = fitted
+            elif found.count() == before:
+                # A condition that many pods share is walked once.
+                _remember(fits, entry, entry)
         return value if out is None else out
 
 

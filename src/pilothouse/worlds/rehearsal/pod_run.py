@@ -159,17 +159,24 @@ def _condition(run: PodRun, type_: str, value: tuple[bool, str, str], now_unix_s
             return last
     else:
         since = now_unix_s
+    condition = _shared_condition(type_, text, reason, message, rfc3339(since))
+    run.conditions[type_] = (since, condition)
+    return condition
+
+
+@lru_cache(maxsize=4096)
+def _shared_condition(type_: str, status: str, reason: str, message: str, since: str) -> dict[str, Any]:
+    """One object for all pods that say the same: pods of a template that start in one second do."""
     condition: dict[str, Any] = {
         "type": type_,
-        "status": text,
+        "status": status,
         "lastProbeTime": None,
-        "lastTransitionTime": rfc3339(since),
+        "lastTransitionTime": since,
     }
     if reason:
         condition["reason"] = reason
     if message:
         condition["message"] = message
-    run.conditions[type_] = (since, condition)
     return condition
 
 

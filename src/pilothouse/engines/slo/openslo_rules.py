@@ -38,7 +38,7 @@ def check(document: Mapping[str, Any]) -> list[Problem]:
     version, kind = document.get("apiVersion"), document.get("kind")
     if checker.present(("apiVersion",), version) and version != VERSION:
         checker.add(("apiVersion",), "equal", f"{version!r} is not {VERSION}", f"write apiVersion: {VERSION}")
-    if checker.present(("kind",), kind) and kind not in _SPECS:
+    if checker.present(("kind",), kind) and (not isinstance(kind, str) or kind not in _SPECS):
         checker.add(("kind",), "one-of", f"{kind!r} is none of {', '.join(_SPECS)}")
     # The other fields mean something else in another version or kind: only what is known is looked at.
     if checker.problems:

@@ -1,8 +1,8 @@
 """The admission hook: while a policy is frozen, the templates of its workloads stay as they are.
 
-What passes: anything but a change of the pod template (scaling, pausing, labels), a restart, a way back to a template
-that the workload has run before, and a change marked as a reliability fix. A mark counts for the write that sets it: one
-that was there before does not open the door for the next release. `assemble` lists the hook.
+What passes: anything but a change of the pod template (scaling, pausing, labels), a restart, a way back to a
+template that the workload has run before, and a change marked as a reliability fix. A mark counts for the write that
+sets it: one that was there before does not open the door for the next release. `assemble` lists the hook.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ErrorBudgetPolicy, `pilothouse.dev/v1alpha1`: a budget runs low: warn, then ask for approval, then freeze releases."""
+"""ErrorBudgetPolicy, `pilothouse.dev/v1alpha1`: a budget runs low: warn, ask for approval, then freeze releases."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ schema alone."""
 
 from __future__ import annotations
 
-from pilothouse.assemble.kinds import KINDS
+from pilothouse.assemble.cluster_kinds import CLUSTER_KINDS
 from pilothouse.kinds.apiextensions.customresourcedefinition.kind import KIND as CUSTOMRESOURCEDEFINITION
 from pilothouse.kinds.coordination.lease.kind import KIND as LEASE
 from pilothouse.kinds.core.persistentvolume.kind import KIND as PERSISTENTVOLUME
@@ -17,9 +17,6 @@ from pilothouse.kinds.rbac.rolebinding.kind import KIND as ROLEBINDING
 from pilothouse.kinds.scheduling.priorityclass.kind import KIND as PRIORITYCLASS
 from pilothouse.kinds.schema_only import schema_only
 from pilothouse.machinery.kind import Kinds
-
-_OWN_GROUPS = ("pilothouse.dev", "monitoring.coreos.com")
-"""Groups that the API serves only once their definitions are there."""
 
 API_KINDS = (
     ROLE,
@@ -39,7 +36,6 @@ API_KINDS = (
 def served_kinds() -> Kinds:
     """Every kind that the API stores when nobody has defined one."""
     own = {kind.name: kind for kind in API_KINDS}
-    for kind in KINDS:
-        if kind.group not in _OWN_GROUPS:
-            own.setdefault(kind.name, kind)
+    for kind in CLUSTER_KINDS:
+        own.setdefault(kind.name, kind)
     return Kinds([*own.values(), *schema_only([*own])])

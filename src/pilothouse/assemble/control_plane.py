@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pilothouse.assemble.kinds import KINDS, controllers, indexes
+from pilothouse.assemble.controllers import controllers, indexes
+from pilothouse.assemble.kinds import KINDS
 from pilothouse.base.clock import Clock
 from pilothouse.base.entropy import Entropy
 from pilothouse.kinds.core.pod.scheduler import Scheduler

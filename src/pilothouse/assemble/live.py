@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pilothouse.assemble import bootstrap
 from pilothouse.assemble.api_kinds import served_kinds
-from pilothouse.assemble.control_plane import ControlPlane, Core
-from pilothouse.assemble.kinds import indexes
 from pilothouse.assemble.served_versions import conversions
 from pilothouse.assemble.stored_events import StoredEvents
 from pilothouse.base.clock import Clock
@@ -29,12 +28,14 @@ from pilothouse.machinery.ports import MetricValue, PodMetrics
 from pilothouse.machinery.reconcile import Controller, Failure, Reconciler
 from pilothouse.machinery.service_tokens import ServiceTokens
 from pilothouse.machinery.write_path import WritePath
-from pilothouse.store.memory import Store
+from pilothouse.store.memory import IndexFunction, Store
 from pilothouse.wire.kubernetes.app import Api
 from pilothouse.wire.kubernetes.context import Context
 from pilothouse.wire.kubernetes.definitions import Definitions
 from pilothouse.wire.kubernetes.resources import Registry
 
+if TYPE_CHECKING:
+    from pilothouse.assemble.control_plane import ControlPlane
 
 HOOKS = (namespace_lifecycle, limit_ranger, storage_protection, resource_quota)
 """The admission plug-ins of the API, in upstream's order."""
@@ -114,9 +115,18 @@ class NoMetrics:
         return ()
 
 
+def indexes_of(options: LiveOptions) -> dict[str, dict[str, IndexFunction]]:
+    """The indexes a store needs for this server: those of its controllers, which are loaded only when they run."""
+    if not options.controllers:
+        return {}
+    from pilothouse.assemble.controllers import indexes
+
+    return indexes()
+
+
 def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | None = None) -> LiveApi:
     """An API over an empty or restored store, with its first objects written."""
-    store = Store(indexes()) if store is None else store
+    store = Store(indexes_of(options)) if store is None else store
     kinds = served_kinds()
     write_path = WritePath(store, kinds, clock, entropy, hooks=HOOKS, managed_fields=True)
     tokens = options.service_tokens(store) if options.service_tokens is not None else None
@@ -139,6 +149,8 @@ def build(clock: Clock, entropy: Entropy, options: LiveOptions, store: Store | N
     reconciler = Reconciler(client, events, clock, own, on_failure=options.on_failure)
     control = None
     if options.controllers:
+        from pilothouse.assemble.control_plane import ControlPlane, Core
+
         events.subscribe(StoredEvents(write_path).write)
         control = ControlPlane(Core(clock, entropy, store, client, events), NoMetrics(), options.on_failure)
     return LiveApi(

@@ -86,7 +86,6 @@ def _tokens(file: str | None) -> dict[str, User]:
 
 async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], folder: Path) -> None:
     from pilothouse.assemble import live
-    from pilothouse.assemble.kinds import indexes
     from pilothouse.wire.kubernetes import certificates, listener
 
     try:
@@ -120,7 +119,7 @@ async def _serve(options: ServeOptions, clock: Clock, tokens: dict[str, User], f
         from pilothouse.store.disk import Disk
 
         disk = Disk(folder / "store.db")
-        store = disk.restore(indexes())
+        store = disk.restore(live.indexes_of(wanted))
     world = live.build(clock, entropy, wanted, store)
     if disk is not None:
         disk.start(world.store, _complain)

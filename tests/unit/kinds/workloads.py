@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from pilothouse.assemble.kinds import KINDS, controllers, indexes
+from pilothouse.assemble.controllers import controllers, indexes
+from pilothouse.assemble.kinds import KINDS
 from pilothouse.base import virtual_loop
 from pilothouse.base.actions import Object
 from pilothouse.base.clock import VirtualClock, rfc3339

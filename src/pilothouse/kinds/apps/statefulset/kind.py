@@ -56,7 +56,8 @@ def _default_spec(spec: Any) -> Any:
 
 
 def _default_claim(claim: Any) -> Any:
-    claim = fill(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}})
+    claim = fill(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {}})
+    claim = change(claim, "status", lambda status: fill(status, {"phase": "Pending"}))
     return change(claim, "spec", lambda spec: fill(spec, {"volumeMode": "Filesystem"}))
 
 

@@ -41,7 +41,11 @@ def _default_spec(spec: Any) -> Any:
 
 
 def _default_job(template: Any) -> Any:
-    return change(template, "spec", lambda spec: change(spec, "template", default_template))
+    return change(fill(template, {"metadata": {}}), "spec", lambda spec: change(spec, "template", _default_pod))
+
+
+def _default_pod(template: Any) -> Any:
+    return default_template(fill(template, {"metadata": {}}))
 
 
 def prepare(new: Object, old: Object | None) -> Object:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import ForbiddenWrite
+from pilothouse.engines.schema.podspec import qos_class
 from pilothouse.kinds.core.limitrange.decide import refusals_of_claim, refusals_of_pod, with_defaults
 from pilothouse.machinery.admission import CREATE, Request
 from pilothouse.store.memory import Store
@@ -29,11 +30,18 @@ def limit_ranger(request: Request, store: Store) -> Object:
     if name == "PersistentVolumeClaim":
         broken, admitted = refusals_of_claim(request.object, limits), request.object
     else:
-        admitted = with_defaults(request.object, limits)
+        admitted = _with_quality(with_defaults(request.object, limits), request.object)
         broken = refusals_of_pod(admitted, limits)
     if broken:
         raise _forbidden(request, broken)
     return admitted
+
+
+def _with_quality(pod: Object, before: Object) -> Object:
+    """The pod's quality of service follows from what it now asks for."""
+    if pod is before or not pod.get("status"):
+        return pod
+    return {**pod, "status": {**pod["status"], "qosClass": qos_class(pod["spec"])}}
 
 
 def _limits(store: Store, namespace: str) -> list[Any]:

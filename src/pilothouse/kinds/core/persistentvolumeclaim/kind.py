@@ -61,11 +61,19 @@ def _phase(obj: Object, _now_s: float) -> str:
     return str((obj.get("status") or {}).get("phase", ""))
 
 
+def _bound(obj: Object) -> bool:
+    return bool((obj.get("spec") or {}).get("volumeName"))
+
+
 def _capacity(obj: Object, _now_s: float) -> str:
+    if not _bound(obj):
+        return ""
     return str(((obj.get("status") or {}).get("capacity") or {}).get("storage", ""))
 
 
 def _modes(obj: Object, _now_s: float) -> str:
+    if not _bound(obj):
+        return ""
     given = (obj.get("status") or {}).get("accessModes") or ()
     return ",".join(_SHORT[mode] for mode in _SHORT if mode in given)
 

@@ -69,6 +69,9 @@ def resource_values(
 
 def _sum(containers: Mapping[str, Mapping[str, int]], resource: str) -> int | None:
     """The pod's total; None when it has no containers or one of them does not report the resource."""
+    if len(containers) == 1:
+        (only,) = containers.values()
+        return only.get(resource)
     total: int | None = None
     for usage in containers.values():
         value = usage.get(resource)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pilothouse.engines.autoscaling.metrics import INT64_MAX, INT64_MIN, PodMetrics, saturated_sum
-from pilothouse.engines.autoscaling.pods import Groups, PodFacts, Readiness, group, ready_count
+from pilothouse.engines.autoscaling.pods import Groups, KeptPods, PodFacts, Readiness, group, ready_count, requests_of
 
 INT32_MAX = 2**31 - 1
 NO_PODS = "no pods returned by selector while calculating replica count"
@@ -63,12 +63,10 @@ def for_utilization(
     if not pods:
         return Failure(NO_PODS)
     groups = group(pods, metrics, resource, readiness, now_s)
-    requests: dict[str, int] = {}
-    for pod in pods:
-        request = pod.request(resource, container)
-        if isinstance(request, str):
-            return Failure(request)
-        requests[pod.name] = request
+    known = pods.requests(resource, container) if isinstance(pods, KeptPods) else requests_of(pods, resource, container)
+    if isinstance(known, str):
+        return Failure(known)
+    requests = known
 
     def ratio(values: dict[str, int]) -> _Ratio | None:
         usage = total = counted = 0

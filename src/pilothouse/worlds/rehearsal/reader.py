@@ -233,12 +233,16 @@ def _request_rates(window: Sequence[_Sample], last: _Sample) -> list[float | Non
     None where there is no such sample."""
     found = np.zeros(len(last.seen), dtype=bool)
     since_s, before = np.zeros(len(found)), np.zeros(len(found))
+    wanted = last.seen.copy()
     for sample in window:
         upto = len(sample.seen)
-        held = sample.seen & last.seen[:upto] & ~found[:upto]
+        held = sample.seen & wanted[:upto]
         held &= (sample.incarnation == last.incarnation[:upto]) & (sample.restarts == last.restarts[:upto])
         rows = np.flatnonzero(held)
         found[rows], since_s[rows], before[rows] = True, sample.time_s, sample.requests[rows]
+        wanted[rows] = False
+        if not wanted.any():
+            break
     values: list[float | None] = [None] * len(found)
     rows = np.flatnonzero(found)
     rates = (last.requests[rows] - before[rows]) / (last.time_s - since_s[rows])

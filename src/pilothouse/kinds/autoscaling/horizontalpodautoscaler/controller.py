@@ -19,7 +19,7 @@ from pilothouse.base.errors import ApiError
 from pilothouse.base.selectors import EVERYTHING, Selector
 from pilothouse.engines.autoscaling.behavior import History
 from pilothouse.engines.autoscaling.metrics import PodMetric, PodUsage
-from pilothouse.engines.autoscaling.pods import PodFacts, facts_of
+from pilothouse.engines.autoscaling.pods import KeptPods, PodFacts, facts_of
 from pilothouse.engines.autoscaling.replicas import Failure
 from pilothouse.engines.rolling.cells import selector_text
 from pilothouse.engines.rolling.lookup import keys_by_labels
@@ -73,7 +73,7 @@ class _Seen:
     target: Stored | None = None
     scale: Scale | None = None
     pods: Records = field(default_factory=list)
-    facts: list[PodFacts] = field(default_factory=list)
+    facts: KeptPods = field(default_factory=KeptPods)
     labels: tuple[tuple[tuple[str, str], ...], ...] = ()
 
 
@@ -214,19 +214,26 @@ def _usage(entry: PodMetrics, resource: str) -> PodUsage:
     containers: dict[str, dict[str, int]] = {}
     for container, usage in entry.usage.items():
         value = usage.get(resource)
-        containers[container] = {} if value is None else {resource: math.ceil(round(value * 1000, 6))}
+        containers[container] = {} if value is None else {resource: _thousandths(value)}
     return PodUsage(entry.name, entry.time_s, entry.window_s, containers)
 
 
 def _milli(value: MetricValue) -> int:
-    return math.ceil(round(value.value * 1000, 6))
+    return _thousandths(value.value)
 
 
-def _pods(client: Client, namespace: str, selector: Selector, seen: _Seen) -> list[PodFacts]:
+def _thousandths(value: float) -> int:
+    """Thousandths, rounded up; what is above a whole number by less than a binary fraction's error is that number."""
+    scaled = value * 1000
+    up = math.ceil(scaled)
+    return up if up - scaled < 1 - 2e-6 else math.ceil(round(scaled, 6))
+
+
+def _pods(client: Client, namespace: str, selector: Selector, seen: _Seen) -> KeptPods:
     """The selected pods; the last answer when they are the same ones, unchanged."""
     found = client.selected("Pod", namespace, selector)
     if found != seen.pods:
-        seen.pods, seen.facts = found, [_facts(stored) for stored in found]
+        seen.pods, seen.facts = found, KeptPods(_facts(stored) for stored in found)
         seen.labels = tuple({tuple(sorted(pod.labels.items())): None for pod in seen.facts})
     return seen.facts
 

@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from tests.peers._api_server import Server, api_server
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.peers._api_server import Server, api_server
 
 KUBECTL = shutil.which("kubectl") or ""
@@ -47,7 +46,7 @@ spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080}]}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: cart, namespace: shop}
-spec: {rules: [{host: a.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: cart, port: {number: 80}}}}]}}]}
+spec: {defaultBackend: {service: {name: cart, port: {number: 80}}}}
 """
 
 

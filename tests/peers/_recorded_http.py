@@ -183,7 +183,8 @@ def _identity(entry: Any) -> str:
     metadata = entry.get("metadata") or {}
     for value in (
         metadata.get("name"), entry.get("name"), entry.get("resource"), entry.get("subresource"),
-        entry.get("groupVersion"), entry.get("version"), entry.get("clientCIDR"), entry.get("verbs"), entry.get("group"),
+        entry.get("groupVersion"), entry.get("version"), entry.get("clientCIDR"), entry.get("verbs"),
+        entry.get("group"),
     ):  # fmt: skip
         if value:
             return str(value) + str(entry.get("nonResourceURLs", "")) + str(entry.get("resources", ""))[:60]

@@ -1,4 +1,4 @@
-"""The kinds of Kubernetes itself that have rules of their own, in the order in which controllers and reports meet them."""
+"""The kinds of Kubernetes itself that have rules of their own, in the order in which reports list them."""
 
 from __future__ import annotations
 

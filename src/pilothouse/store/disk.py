@@ -1,6 +1,6 @@
 """The store's memory on disk: every change as a row of an SQLite file, committed in groups.
 
-    changes(revision, type, kind, namespace, name, born, object)      one row per change; the newest of a name is its state
+    changes(revision, type, kind, namespace, name, born, object)   one row a change; the newest of a name is its state
 
 A task takes what has gathered since the last commit and writes it in one transaction (WAL, synchronous=FULL), so that
 the cost of reaching the disk is shared by everybody who waits. A write is acknowledged when `durable` has returned for
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from pilothouse.base.errors import Finding, InputError, Place, PilothouseError
+from pilothouse.base.errors import Finding, InputError, PilothouseError, Place
 from pilothouse.base.limits import WATCH_HISTORY
 from pilothouse.store.memory import DELETED, Change, IndexFunction, Key, Store, Stored
 

@@ -150,7 +150,7 @@ def test_rows_that_nobody_can_reach_are_deleted(tmp_path: Path, monkeypatch: pyt
 
 def test_a_refused_commit_is_never_acknowledged(tmp_path: Path) -> None:
     class Full(Disk):
-        def _commit(self, rows: Any, dead: Any) -> None:
+        def _commit(self, rows: Any, dead: Any) -> None:  # noqa: ARG002 - the signature it takes over
             raise sqlite3.OperationalError("database or disk is full")
 
     async def main() -> None:

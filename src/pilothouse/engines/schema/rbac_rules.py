@@ -44,7 +44,7 @@ def role_causes(rules: list[Mapping[str, Any]] | None, *, namespaced: bool) -> l
     return out
 
 
-def default_binding(obj: Any, *, namespaced: bool) -> Any:
+def default_binding(obj: Any) -> Any:
     """Users and groups belong to the RBAC group, and so does a role reference that says nothing."""
     out = obj
     reference = obj.get("roleRef")

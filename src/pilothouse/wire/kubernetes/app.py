@@ -175,8 +175,8 @@ def _without_storage(resource: Resource) -> Handler:
     return reviews.create
 
 
-async def _bind(context: Context, request: Request, resource: Resource) -> Answer:
-    return await subresources.bind(context, request, resource, "")
+async def _bind(context: Context, request: Request, resource: Resource) -> Answer:  # noqa: ARG001 - a Handler
+    return await subresources.bind(context, request, "")
 
 
 async def _no_components(context: Context, request: Request, resource: Resource) -> Answer:

@@ -23,13 +23,9 @@ _SCHEME = 'in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
 _NAMES: dict[type, str] = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
 
 
-class Repeated:
-    """Fields that a body gave twice: their paths in the order they were met."""
-
-    __slots__ = ("paths",)
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
+def json_type(value: Any) -> str:
+    """What encoding/json calls a value that is no object."""
+    return _NAMES.get(value.__class__, "null")
 
 
 def media_of(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Who wrote which field of what the wire writes: `machinery.applying` for stored objects, and reviews, which nobody stores."""
+"""Who wrote which field: `machinery.applying` for stored objects, and reviews, which nobody stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pilothouse.machinery import applying
 from pilothouse.machinery.kind import Component, Kind
 from pilothouse.machinery.write_path import Finish
 from pilothouse.wire.kubernetes.resources import Resource
-
 
 _BY_ADMISSION = {"Pod": ("preemptionPolicy", "priority", "tolerations")}
 """Fields of specs that admission fills upstream: they belong to nobody, unless the sender named them."""

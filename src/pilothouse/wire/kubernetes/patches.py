@@ -81,7 +81,7 @@ def changed(request: Request, resource: Resource, media: str, current: Object) -
     patch = _loaded(request.body)
     if not isinstance(patch, dict):
         raise BadRequest(
-            f"json: cannot unmarshal {decode._NAMES.get(patch.__class__, 'null')} into Go value of type map[string]interface {{}}"
+            f"json: cannot unmarshal {decode.json_type(patch)} into Go value of type map[string]interface {{}}"
         )
     repeated, merged = decode.repeated_fields(request.body)
     patch = patch if merged is None else merged
@@ -151,7 +151,8 @@ async def patch(context: Context, request: Request, resource: Resource, subresou
     if media == APPLY_YAML:
         return await server_apply.apply(context, request, resource, form, subresource)
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""
     stored = reads.existing(context, resource, namespace, target.name)
     current = render.served(resource, stored.object)

@@ -25,16 +25,54 @@ _MAGIC = b"k8s\x00"
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1"
 _DEPTH = 100
 _POINTERS = frozenset(
-    (
-        "activeDeadlineSeconds allowPrivilegeEscalation automountServiceAccountToken averageUtilization backoffLimit "
-        "blockOwnerDeletion completions controller defaultMode enableServiceLinks expirationSeconds "
-        "failedJobsHistoryLimit fsGroup gracePeriodSeconds hostUsers immutable leaseDurationSeconds leaseTransitions "
-        "manualSelector minReplicas mode optional orphanDependents parallelism partition priority privileged "
-        "progressDeadlineSeconds readOnlyRootFilesystem ready replicas revisionHistoryLimit runAsGroup runAsNonRoot "
-        "runAsUser serving shareProcessNamespace stabilizationWindowSeconds startingDeadlineSeconds storageClassName "
-        "successfulJobsHistoryLimit suspend terminating terminationGracePeriodSeconds tolerationSeconds "
-        "ttlSecondsAfterFinished"
-    ).split()
+    [
+        "activeDeadlineSeconds",
+        "allowPrivilegeEscalation",
+        "automountServiceAccountToken",
+        "averageUtilization",
+        "backoffLimit",
+        "blockOwnerDeletion",
+        "completions",
+        "controller",
+        "defaultMode",
+        "enableServiceLinks",
+        "expirationSeconds",
+        "failedJobsHistoryLimit",
+        "fsGroup",
+        "gracePeriodSeconds",
+        "hostUsers",
+        "immutable",
+        "leaseDurationSeconds",
+        "leaseTransitions",
+        "manualSelector",
+        "minReplicas",
+        "mode",
+        "optional",
+        "orphanDependents",
+        "parallelism",
+        "partition",
+        "priority",
+        "privileged",
+        "progressDeadlineSeconds",
+        "readOnlyRootFilesystem",
+        "ready",
+        "replicas",
+        "revisionHistoryLimit",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "serving",
+        "shareProcessNamespace",
+        "stabilizationWindowSeconds",
+        "startingDeadlineSeconds",
+        "storageClassName",
+        "successfulJobsHistoryLimit",
+        "suspend",
+        "terminating",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+        "ttlSecondsAfterFinished",
+    ]
 )
 """Scalar fields that Go keeps behind a pointer: there, zero is not the same as nothing."""
 
@@ -49,7 +87,7 @@ def decode(body: bytes) -> dict[str, Any]:
         raise BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     try:
         unknown = dict(_fields(body[len(_MAGIC) :]))
-        named = {number: value for number, value in _fields(_bytes(unknown.get(1, b"")))}
+        named = dict(_fields(_bytes(unknown.get(1, b""))))
         api_version, kind = _text(named.get(1, b"")), _text(named.get(2, b""))
         message = message_of(api_version, kind)
         obj = _message(message, _bytes(unknown.get(2, b"")), 0)

@@ -77,7 +77,8 @@ async def get(context: Context, request: Request, resource: Resource) -> Answer:
 async def get_list(context: Context, request: Request, resource: Resource) -> Answer:
     """A list, in order of namespace and name, maybe a page of it, maybe as it was at an older revision."""
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     form = negotiation.choose(request.headers.get("accept", ""))
     include = include_of(request, form)
     wanted = options.read_list(request, resource, watching=False)

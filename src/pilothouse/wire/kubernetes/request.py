@@ -1,4 +1,4 @@
-"""What a request asks for: its path, query and headers read once (apiserver 1.36 `endpoints/request/requestinfo.go`)."""
+"""What a request asks for: path, query and headers read once (apiserver 1.36 `endpoints/request/requestinfo.go`)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def _sent(request: Request, kind: str, group: str, version: str) -> Object:
     validation = request.query.get("fieldValidation") or "Warn"
     if complaints and validation == "Strict":
         raise BadRequest(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(complaints)}'
+            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: '
+            + ", ".join(complaints)
         )
     if validation != "Ignore":
         request.warnings += complaints
@@ -267,7 +268,10 @@ def _bound(
     if reference.get("uid") and reference["uid"] != uid:
         from pilothouse.machinery import refusals
 
-        why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object might have been deleted and then recreated"
+        why = (
+            f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The object "
+            "might have been deleted and then recreated"
+        )
         assert resource.kind is not None
         raise refusals.conflict(resource.kind, reference["name"], why)
     return {"kind": kind, "apiVersion": "v1", "name": reference["name"], "uid": uid}

@@ -1,4 +1,4 @@
-"""The scale subresource: an `autoscaling/v1` Scale over part of an object (kubernetes 1.36 `pkg/registry/apps/*/storage`)."""
+"""The scale subresource: an `autoscaling/v1` Scale over part of an object (kubernetes 1.36 `pkg/registry/apps`)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ async def serve(context: Context, request: Request, resource: Resource) -> Answe
     """GET, PUT and PATCH of a Scale."""
     form = negotiation.choose(request.headers.get("accept", ""))
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""
     if request.method == "GET":
         stored = reads.existing(context, resource, namespace, target.name)

@@ -17,7 +17,8 @@ from pilothouse.wire.kubernetes.resources import Resource
 
 def _config(request: Request, resource: Resource, subresource: str) -> Object:
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     try:
         value: Any = decode.read_yaml(request.body)
     except BadRequest as error:
@@ -39,7 +40,8 @@ async def apply(
     """Lay the body over the object, or create it."""
     config = _config(request, resource, subresource)
     target, kind = request.target, resource.kind
-    assert target is not None and kind is not None
+    assert target is not None
+    assert kind is not None
     namespace = target.namespace if resource.namespaced else ""
     stored = context.store.get(kind.name, namespace, target.name)
     if stored is None and subresource:
@@ -91,7 +93,8 @@ async def apply_scale(context: Context, request: Request, resource: Resource, fo
     """Lay a Scale over the replicas of an object."""
     config = _config(request, resource, "scale")
     target, kind = request.target, resource.kind
-    assert target is not None and kind is not None
+    assert target is not None
+    assert kind is not None
     namespace = target.namespace if resource.namespaced else ""
     stored = reads.existing(context, resource, namespace, target.name)
     who = applying.writer(kind, request.manager(), context.write_path.now(), "scale")

@@ -25,7 +25,7 @@ async def serve(context: Context, request: Request, resource: Resource) -> Answe
     if name == "log":
         return log(context, request, resource)
     if name == "binding":
-        return await bind(context, request, resource, target.name)
+        return await bind(context, request, target.name)
     if name == "eviction":
         return await evicting.evict(context, request, resource)
     assert resource.kind is not None
@@ -41,7 +41,7 @@ async def serve(context: Context, request: Request, resource: Resource) -> Answe
     raise BadRequest(f"{resource.plural}/{name} needs a node, and this cluster has none that answers")
 
 
-async def bind(context: Context, request: Request, resource: Resource, name: str) -> Answer:
+async def bind(context: Context, request: Request, name: str) -> Answer:
     """Puts a pod on a node: POST pods/NAME/binding or bindings."""
     if request.method != "POST":
         raise MethodNotAllowed()
@@ -53,7 +53,8 @@ async def bind(context: Context, request: Request, resource: Resource, name: str
     if not (sent.get("target") or {}).get("name"):
         raise PlainInternal("target.name: Required value")
     pods = context.registry.find("", "v1", "pods")
-    assert pods is not None and pods.kind is not None
+    assert pods is not None
+    assert pods.kind is not None
     reads.existing(context, pods, target.namespace, name)
     finish = ownership.finish_update(pods, request.manager(), context.write_path.now())
     try:

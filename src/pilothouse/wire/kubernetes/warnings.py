@@ -21,7 +21,7 @@ def of_resource(request: Request, resource: Resource) -> None:
         request.warnings.append(version.get("deprecationWarning") or said)
 
 
-def add(request: Request, resource: Resource, obj: Object) -> None:
+def add(request: Request, obj: Object) -> None:
     """Warnings about what was written."""
     if obj.get("kind") == "Secret" and obj.get("type") == "kubernetes.io/tls":
         request.warnings += _tls_warnings(obj)

@@ -27,7 +27,8 @@ class WatchStream:
     """One open watch. `run` ends when its time is over, the client has gone or the watch fell behind."""
 
     def __init__(self, context: Context, request: Request, resource: Resource) -> None:
-        assert request.target is not None and resource.kind is not None
+        assert request.target is not None
+        assert resource.kind is not None
         self._context = context
         self._resource = resource
         self._kind = resource.kind.name

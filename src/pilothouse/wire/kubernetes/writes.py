@@ -35,8 +35,8 @@ _RETURNED_WHEN_DELETED = frozenset(
 
 
 _ORPHANING = {
-    "batch/Job": "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
-    "them or set propagationPolicy=Orphan to suppress this warning",
+    "batch/Job": "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to "
+    "remove them or set propagationPolicy=Orphan to suppress this warning",
     "ReplicationController": "",
 }
 """Kinds whose dependents stay unless the deletion says otherwise, and what is said about it."""
@@ -128,7 +128,7 @@ async def written(
 ) -> Answer:
     """The answer to a write, once it is on disk."""
     await settled(context)
-    warnings.add(request, resource, obj)
+    warnings.add(request, obj)
     shown = render.served(resource, obj)
     return Answer(status, render.one(resource, shown, form, context.clock.time(), include), form.media)
 
@@ -144,7 +144,8 @@ async def replace(context: Context, request: Request, resource: Resource, subres
     form = negotiation.choose(request.headers.get("accept", ""))
     checked_options(request, "UpdateOptions")
     obj = _placed(request, resource, decoded(request, resource), named=True)
-    assert resource.kind is not None and request.target is not None
+    assert resource.kind is not None
+    assert request.target is not None
     namespace = request.target.namespace if resource.namespaced else ""
     old = context.store.get(resource.kind.name, namespace, request.target.name)
     if old is None and not resource.kind.strategy.create_on_replace:
@@ -194,7 +195,8 @@ async def delete(context: Context, request: Request, resource: Resource) -> Answ
     include = reads.include_of(request, form)
     wanted = options.read_delete(request, _delete_body(request))
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""
     reads.existing(context, resource, namespace, target.name)
     said = _ORPHANING.get(resource.kind.name)
@@ -220,7 +222,7 @@ def delete_one(
     context: Context, resource: Resource, namespace: str, name: str, wanted: options.DeleteOptions
 ) -> Object:
     assert resource.kind is not None
-    gone = context.write_path.delete(
+    return context.write_path.delete(
         resource.kind.name,
         namespace,
         name,
@@ -230,7 +232,6 @@ def delete_one(
         propagation=wanted.propagation or "Background",
         dry_run=wanted.dry_run,
     )
-    return gone
 
 
 async def delete_collection(context: Context, request: Request, resource: Resource) -> Answer:
@@ -239,7 +240,8 @@ async def delete_collection(context: Context, request: Request, resource: Resour
     wanted = options.read_delete(request, _delete_body(request))
     chosen = options.read_list(request, resource, watching=False)
     target = request.target
-    assert target is not None and resource.kind is not None
+    assert target is not None
+    assert resource.kind is not None
     namespace = target.namespace if resource.namespaced else ""
     match = chosen.match
     records = [

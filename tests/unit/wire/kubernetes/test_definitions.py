@@ -1,4 +1,4 @@
-"""Custom resources: served as soon as they are defined, filled, pruned, checked, shown, and gone with their definition."""
+"""Custom resources: served as soon as they are defined, filled, pruned, checked, shown, gone with their definition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def definition(**version: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "boats.harbour.example.com"},
-        "spec": {"group": "harbour.example.com", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat"}, "versions": [one]},
+        "spec": {"group": "harbour.example.com", "scope": "Namespaced", "versions": [one],
+                 "names": {"plural": "boats", "kind": "Boat"}},
     }  # fmt: skip
 
 

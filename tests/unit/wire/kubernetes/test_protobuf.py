@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +85,5 @@ def test_broken_bodies_are_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_message_is_read_or_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(BadRequest):
         assert decode(body("v1", "Pod", data))["kind"] == "Pod"
-    except BadRequest:
-        pass

@@ -1,4 +1,5 @@
-"""Lets deleted volumes and claims go once nobody uses them (Kubernetes 1.36 `pkg/controller/volume/{pv,pvc}protection`)."""
+"""Lets deleted volumes and claims go once nobody uses them (Kubernetes 1.36
+`pkg/controller/volume/{pv,pvc}protection`)."""
 
 from __future__ import annotations
 

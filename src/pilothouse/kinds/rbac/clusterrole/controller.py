@@ -20,7 +20,7 @@ class AggregationController:
         self._client = client
         self.watches = (WatchRule(_KIND, self._keys),)
 
-    def _keys(self, change: Change) -> list[tuple[str, str]]:
+    def _keys(self, change: Change) -> list[tuple[str, str]]:  # noqa: ARG002 - any change may concern any of them
         return [
             ("", stored.object["metadata"]["name"])
             for stored in self._client.list(_KIND)

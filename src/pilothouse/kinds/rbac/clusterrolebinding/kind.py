@@ -12,7 +12,7 @@ from pilothouse.machinery.kind import Column, Component, Kind, Strategy
 
 
 def default(obj: Object) -> Object:
-    changed: Object = default_binding(obj, namespaced=False)
+    changed: Object = default_binding(obj)
     return changed
 
 

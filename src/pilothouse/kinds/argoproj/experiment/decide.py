@@ -154,7 +154,9 @@ class _Pass:
         metadata = dict(pods.get("metadata") or {})
         labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != HASH_LABEL}
         bare = {**pods, "metadata": {**metadata, "labels": labels}}
-        labels = {**labels, HASH_LABEL: template_hash(default_template(bare))}
+        # The same pods as a Rollout's, but another hash: no Service or set of the Rollout may select these.
+        salted = {"experiment": f"{experiment.name}/{template['name']}", "pods": default_template(bare)}
+        labels = {**labels, HASH_LABEL: template_hash(salted)}
         selector = template["selector"]
         match = {**(selector.get("matchLabels") or {}), HASH_LABEL: labels[HASH_LABEL]}
         spec: dict[str, Any] = {

@@ -13,11 +13,14 @@ from pilothouse.kinds.argoproj.rollout.decide import decide
 from pilothouse.kinds.argoproj.rollout.reading import (
     EXPERIMENT_KIND,
     KIND_NAME,
+    MANAGED_BY,
     RUN_KIND,
+    SERVICE_KEYS,
     SET_KIND,
     Observed,
     Workload,
 )
+from pilothouse.kinds.argoproj.rollout.services import release
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, own_key, owner_key
 from pilothouse.store.memory import Change, IndexFunction, Key
@@ -54,9 +57,7 @@ class RolloutController:
         for stored in self._client.list(KIND_NAME, metadata.get("namespace", "")):
             strategy = (stored.object.get("spec") or {}).get("strategy") or {}
             for spec in (strategy.get("canary") or {}, strategy.get("blueGreen") or {}):
-                if metadata["name"] in [
-                    spec.get(key) for key in ("activeService", "previewService", "stableService", "canaryService")
-                ]:
+                if metadata["name"] in [spec.get(key) for key in SERVICE_KEYS]:
                     yield metadata.get("namespace", ""), stored.object["metadata"]["name"]
 
     def _keys_of_workload(self, change: Change) -> Iterable[Key]:
@@ -75,8 +76,9 @@ class RolloutController:
     def reconcile(self, view: ReconcileInput) -> Decision:
         client, namespace = view.client, view.namespace
         stored = client.get(KIND_NAME, namespace, view.name)
+        managed = _managed(client, namespace, view.name)
         if stored is None:
-            return Decision()
+            return Decision(actions=tuple(release(managed, ())))
         uid = stored.object["metadata"].get("uid", "")
         observed = Observed(
             owned=[s.view(ReplicaSetView) for s in client.owned(SET_KIND, uid)],
@@ -87,6 +89,7 @@ class RolloutController:
             may_evict=_Budgets(client, namespace).may_evict,
             runs=[r.object for r in client.owned(RUN_KIND, uid)],
             experiments=[e.object for e in client.owned(EXPERIMENT_KIND, uid)],
+            managed=managed,
             workload=_workload(client, stored.object),
             failure=_refusal(view.last_failure),
         )
@@ -96,6 +99,12 @@ class RolloutController:
 def _object(client: Client, kind: str, namespace: str, name: str) -> Object | None:
     stored = client.get(kind, namespace, name)
     return None if stored is None else stored.object
+
+
+def _managed(client: Client, namespace: str, name: str) -> list[Object]:
+    """Services that carry the mark of this Rollout."""
+    objects = (s.object for s in client.list("Service", namespace))
+    return [o for o in objects if (o["metadata"].get("annotations") or {}).get(MANAGED_BY) == name]
 
 
 def _workload(client: Client, rollout: Object) -> Workload | None:

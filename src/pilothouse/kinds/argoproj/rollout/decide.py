@@ -14,12 +14,22 @@ from pilothouse.base import quantity
 from pilothouse.base.actions import Action, Create, Decision, Emit, Object, Patch
 from pilothouse.engines.rolling import views
 from pilothouse.engines.rolling.lookup import matcher
-from pilothouse.kinds.argoproj.rollout import bluegreen, canary, conditions, duration, revision, rules, scaling
+from pilothouse.kinds.argoproj.rollout import (
+    bluegreen,
+    canary,
+    conditions,
+    duration,
+    revision,
+    rules,
+    scaling,
+    services,
+)
 from pilothouse.kinds.argoproj.rollout import status as statuses
 from pilothouse.kinds.argoproj.rollout.reading import (
     API_VERSION,
     KIND_NAME,
     REVISION,
+    SERVICE_KEYS,
     SET_KIND,
     WORKLOAD_GENERATION,
     Member,
@@ -207,6 +217,7 @@ def _reconcile(run: Pass) -> Decision:
     if paused is not None:
         return run.decision(paused)
     _follow_workload(run)
+    run.actions += services.release(run.observed.managed, map(rollout.strategy.get, SERVICE_KEYS))
     revision.sync(run)
     if rollout.blue_green is not None:
         if scaling.is_scaling(run):

@@ -31,6 +31,7 @@ DEADLINE = "scale-down-deadline"
 EPHEMERAL = "rollout.argoproj.io/ephemeral-metadata"
 MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
 WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
+SERVICE_KEYS = ("activeService", "previewService", "stableService", "canaryService")
 _DEFAULT_DELAY_S = 30
 
 
@@ -257,7 +258,8 @@ class Observed:
     owned, orphans: ReplicaSets of this Rollout and of nobody. find(kind, name): any object of the namespace. template(
     name, cluster): an analysis template. pods_of: pods of a ReplicaSet's uid. may_evict: whether the disruption budgets
     let a pod go. runs, experiments: those of this Rollout, oldest first. workload: what spec.workloadRef names, None
-    when it is not there. failure: why the last performance failed, "" when it did not.
+    when it is not there. managed: Services marked as this
+    Rollout's. failure: why the last performance failed, "" when it did not.
     """
 
     owned: Sequence[ReplicaSetView] = ()
@@ -269,4 +271,5 @@ class Observed:
     runs: Sequence[Object] = field(default=())
     experiments: Sequence[Object] = field(default=())
     workload: Workload | None = None
+    managed: Sequence[Object] = field(default=())
     failure: str = ""

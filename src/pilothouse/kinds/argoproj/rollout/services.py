@@ -6,9 +6,10 @@ Source: argo-rollouts 1.9 (9f8d111d8) `rollout/service.go`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from pilothouse.base.actions import Object
+from pilothouse.base.actions import Action, Object, Patch
 from pilothouse.kinds.argoproj.rollout.reading import HASH_LABEL, MANAGED_BY, Member, Rollout
 from pilothouse.kinds.argoproj.rollout.run import Pass
 
@@ -65,5 +66,19 @@ def reconcile_canary(run: Pass) -> None:
     ensure_targets(run, spec.get("stableService"), run.stable, check=True)
     if run.pauses.aborted and run.rollout.routing is None:
         ensure_targets(run, spec.get("canaryService"), run.stable, check=True)
+    elif run.pauses.aborted and not ((run.rollout.weights or {}).get("canary") or {}).get("weight"):
+        # `traffic` has sent it back to the stable set with the last of the weight; it stays there.
+        return
     elif not rolling_back_dynamically(run.rollout, run.new):
         ensure_targets(run, spec.get("canaryService"), run.new, check=True)
+
+
+def release(services: Iterable[Object], wanted: Iterable[str]) -> list[Action]:
+    """Services that were managed and are no longer named select by their own labels again."""
+    names = [name for name in wanted if name]
+    patch = {"metadata": {"annotations": {MANAGED_BY: None}}, "spec": {"selector": {HASH_LABEL: None}}}
+    return [
+        Patch("Service", s["metadata"].get("namespace", ""), s["metadata"]["name"], patch)
+        for s in services
+        if s["metadata"]["name"] not in names
+    ]

@@ -44,5 +44,8 @@ WATCH_DEFAULT_S = 2_700
 WATCH_BOOKMARK_S = 60
 """A quiet watch that asked for bookmarks gets one this often, as upstream's."""
 
+WATCH_GATHER_S = 0.02
+"""A watch that has just sent gathers for this long before it sends again: a busy one pays once for many events."""
+
 REQUEST_BODY_BYTES = 3 * 1024 * 1024
 """One request body: upstream's limit."""

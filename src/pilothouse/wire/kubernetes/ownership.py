@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from pilothouse.base.actions import Object
 from pilothouse.engines.apply import managers, server_side
 from pilothouse.machinery import applying
@@ -16,6 +18,26 @@ _BY_ADMISSION = {"Pod": ("preemptionPolicy", "priority", "tolerations")}
 """Fields of specs that admission fills upstream: they belong to nobody, unless the sender named them."""
 
 
+_SHAPES: dict[bytes, Any] = {}
+_SHAPES_KEPT = 4_096
+
+
+def _shared(obj: Object) -> Object:
+    """The object with field sets that equal those of others, as most do, held once in memory."""
+    entries = obj["metadata"].get("managedFields")
+    if not entries:
+        return obj
+    if len(_SHAPES) > _SHAPES_KEPT:
+        _SHAPES.clear()
+    made = [
+        {**entry, "fieldsV1": _SHAPES.setdefault(orjson.dumps(entry["fieldsV1"]), entry["fieldsV1"])}
+        if "fieldsV1" in entry
+        else entry
+        for entry in entries
+    ]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": made}}
+
+
 def finish_create(resource: Resource, manager: str, now: str, sent: Object) -> Finish:
     """Like `finish_update`, for a new object that came as `sent`."""
     touch = applying.finish(manager, now, resource.api_version)
@@ -24,9 +46,9 @@ def finish_create(resource: Resource, manager: str, now: str, sent: Object) -> F
     def finish(kind: Kind, new: Object, old: Object | None, subresource: str) -> Object:
         filled = [field for field in _BY_ADMISSION.get(kind.name, ()) if field not in named]
         if not filled:
-            return touch(kind, new, old, subresource)
+            return _shared(touch(kind, new, old, subresource))
         spec = {key: value for key, value in new["spec"].items() if key not in filled}
-        owned = touch(kind, {**new, "spec": spec}, old, subresource)
+        owned = _shared(touch(kind, {**new, "spec": spec}, old, subresource))
         return {**new, "metadata": owned["metadata"]}
 
     return finish

@@ -10,7 +10,7 @@ import orjson
 
 from pilothouse.base.actions import Object
 from pilothouse.base.errors import Gone
-from pilothouse.base.limits import WATCH_BOOKMARK_S, WATCH_DEFAULT_S
+from pilothouse.base.limits import WATCH_BOOKMARK_S, WATCH_DEFAULT_S, WATCH_GATHER_S
 from pilothouse.store.memory import Change, Stored
 from pilothouse.store.watch import Watch
 from pilothouse.wire.kubernetes import negotiation, options, reads, render, statuses, tables
@@ -69,11 +69,15 @@ class WatchStream:
 
     async def _follow(self, watch: Watch, send: Send) -> None:
         loop = asyncio.get_running_loop()
+        sent_at = loop.time() - WATCH_GATHER_S
         while True:
             bookmark = loop.call_later(WATCH_BOOKMARK_S, watch.wake) if self._options.bookmarks else None
             await watch.wait_changed()
             if bookmark is not None:
                 bookmark.cancel()
+            early_s = sent_at + WATCH_GATHER_S - loop.time()
+            if early_s > 0 and not watch.closed:
+                await asyncio.sleep(early_s)
             changes = watch.take()
             if changes and self._context.durable is not None:
                 await self._context.durable(changes[-1].revision)
@@ -82,6 +86,7 @@ class WatchStream:
                 lines = [self._bookmark({})]
             if lines:
                 await send({"type": "http.response.body", "body": b"".join(lines), "more_body": True})
+                sent_at = loop.time()
             if watch.closed and not changes:
                 return
 

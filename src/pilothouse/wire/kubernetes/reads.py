@@ -88,6 +88,10 @@ async def get_list(context: Context, request: Request, resource: Resource) -> An
     records, metadata = _selected(context, resource, namespace, wanted)
     if context.durable is not None:
         await context.durable(context.store.revision)
+    if not form.shape and form.media == negotiation.JSON and not form.pretty:
+        found = render.streamed(resource, records, metadata)
+        if found is not None:
+            return Answer(200, parts=found[1], length=found[0])
     body = render.listed(resource, records, metadata, form, context.clock.time(), include)
     return Answer(200, body, form.media)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -67,6 +68,30 @@ def listed(
         return encode({**_head(resource, metadata), "items": [_item(resource, stored) for stored in records]}, form)
     head = orjson.dumps(_head(resource, metadata))[:-1]
     return head + b',"items":[' + b",".join(item_bytes(resource, records)) + b"]}"
+
+
+def streamed(resource: Resource, records: list[Stored], metadata: dict[str, Any]) -> tuple[int, Iterator[bytes]] | None:
+    """(length, pieces) of a plain JSON list made of stored bytes; None when its items must be written anew."""
+    if resource.to_served is not None or not records:
+        return None
+    prefix = b"" if resource.custom is not None else resource.item_prefix()
+    texts = [stored.json() for stored in records]
+    if prefix and not all(text.startswith(prefix) for text in texts):
+        return None
+    head = orjson.dumps(_head(resource, metadata))[:-1] + b',"items":['
+    opening = b"{" if prefix else b""
+    cut = len(prefix)
+    length = len(head) + sum(map(len, texts)) + len(texts) * (len(opening) - cut + 1) - 1 + 2
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        before = b""
+        for text in texts:
+            yield before + opening + text[cut:]
+            before = b","
+        yield b"]}"
+
+    return length, pieces()
 
 
 def _head(resource: Resource, metadata: dict[str, Any]) -> dict[str, Any]:

@@ -72,11 +72,11 @@ def parse(text: str) -> Expr:
 
 
 def parse_selector(text: str) -> VectorSelector:
-    """A series selector such as `up{job="a"}` (the `match[]` of the HTTP API); ParseError otherwise."""
-    expr = parse(text)
-    if not isinstance(expr, VectorSelector) or expr.shift.has_at or expr.shift.has_offset:
-        raise ParseError("expected a series selector", text, expr.span)
-    return expr
+    """A series selector such as `up{job="a"}` (the `match[]` of the HTTP API); ParseError otherwise.
+
+    Unlike in a query its matchers may all match the empty string: what that means, the caller says.
+    """
+    return _Parser(text).only_selector()
 
 
 class _Parser:
@@ -96,6 +96,19 @@ class _Parser:
         if self.peek().kind != "EOF":
             raise self.unexpected()
         return expr
+
+    def only_selector(self) -> VectorSelector:
+        """Name and braces, nothing before, nothing after."""
+        kind = self.peek().kind
+        if kind not in ("IDENTIFIER", "METRIC", "{") and kind not in _METRIC_WORDS:
+            raise self.unexpected()
+        selector = self.vector_selector()
+        if self.peek().kind != "EOF":
+            raise self.unexpected()
+        if self.problems:
+            message, span = self.problems[0]
+            raise ParseError(message, self.text, span)
+        return selector
 
     # Reading tokens
 

@@ -61,6 +61,8 @@ def handle(request: Request, context: Context) -> Response:
         return Response(204, "text/plain", b"")
     if path.startswith(_BEFORE_VALUES) and path.endswith(_AFTER_VALUES):
         name = unquote(path[len(_BEFORE_VALUES) : -len(_AFTER_VALUES)])
+        if not name:
+            return text(404, "404 page not found\n")
         return _answer(request, _READ, lambda form, found: series.label_values(form, found, name), context)
     known = _BY_PATH.get(path)
     if known is None:

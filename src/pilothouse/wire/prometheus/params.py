@@ -112,13 +112,9 @@ def selectors(texts: list[str], *, named: bool) -> list[tuple[Matcher, ...]]:
 
 def matchers_of(text: str, param: str) -> tuple[Matcher, ...]:
     """The matchers of one series selector, name included."""
-    if re.fullmatch(r"\s*\{\s*\}\s*", text):
-        return ()
     try:
         return tuple(parse_selector(text).matchers)
     except ParseError as error:
-        if "at least one non-empty matcher" in str(error):
-            raise _refused("match[] must contain at least one non-empty matcher", param) from None
         raise _refused(str(error), param) from None
 
 

@@ -159,7 +159,10 @@ def test_values_are_the_shortest_text() -> None:
         ),
         ("series", {}, (400, "bad_data", "no match[] parameter provided")),
         ("series", {"match[]": "{a=''}"}, (400, "bad_data", "at least one non-empty matcher")),
-        ("labels", {"match[]": "rate(up[5m])"}, (400, "bad_data", "")),
+        ("labels", {"match[]": "rate(up[5m])"}, (400, "bad_data", '1:5: parse error: unexpected "("')),
+        ("series", {"match[]": "up offset 5m"}, (400, "bad_data", "1:4: parse error: unexpected <offset>")),
+        ("series", {"match[]": "up[5m]"}, (400, "bad_data", '1:3: parse error: unexpected "["')),
+        ("series", {"match[]": ""}, (400, "bad_data", "parse error: unexpected end of input")),
         ("metadata", {"limit": "x"}, (400, "bad_data", "limit must be a number")),
         ("rules", {"type": "x"}, (400, "bad_data", 'invalid parameter "type": not supported value "x"')),
         ("rules", {"group_next_token": "x"}, (400, "bad_data", "group_limit needs to be present")),
@@ -245,6 +248,8 @@ def test_federation_attaches_external_labels_and_leaves_ended_series_out() -> No
     assert page.body.decode() == wanted
     assert page.content_type == "text/plain; version=0.0.4; charset=utf-8"
     assert get("/federate", ("match[]", "up{"), given=given).status == 400
+    everything = get("/federate", ("match[]", '{job!="nope"}'), given=given).body.decode()
+    assert wanted in everything
 
 
 # --- targets, rules, status ---

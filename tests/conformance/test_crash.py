@@ -36,13 +36,15 @@ class Writer(threading.Thread):
                 name = f"{self._name}-{number}"
                 body = {"metadata": {"name": name}, "data": {"n": str(number), "fill": "x" * 200}}
                 self._connection.request("POST", PATH, json.dumps(body), headers)
-                response = self._connection.getresponse()
-                answer = json.loads(response.read())
+                with self._connection.getresponse() as response:
+                    answer = json.loads(response.read())
                 if response.status == 201:
                     self.acknowledged[name] = int(answer["metadata"]["resourceVersion"])
                 number += 1
         except (OSError, http.client.HTTPException, ssl.SSLError, ValueError):
             return
+        finally:
+            self._connection.close()
 
 
 def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

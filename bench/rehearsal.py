@@ -102,7 +102,9 @@ def run_case(case: str, folder: Path) -> None:
     errors = [f.message for f in report.findings if f.severity == "error"]
     figures = {f.id: f.value for f in report.figures}
     cpu_s, rss_gb = cpu_seconds(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    pods = sum(v or 0 for k, v in figures.items() if k.startswith("pods.ready.max"))
+    # Of many services a report tells the worst few and all together.
+    each = [v or 0 for k, v in figures.items() if k.startswith("pods.ready.max.")]
+    pods = figures.get("pods.ready.max") or sum(each)
     want_s, want_gb = LIMITS[case]
     events = report.shown.events if report.shown else 0
     print(

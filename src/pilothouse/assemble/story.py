@@ -28,9 +28,14 @@ from pilothouse.report.model import (
     Spot,
     rounded,
 )
+from pilothouse.worlds.rehearsal.history import History
 
 LANE_POINTS = 240
 """Points of a lane: more than a wide terminal has columns, few enough to read as JSON."""
+TOLD_ONE_BY_ONE = 20
+"""Up to so many services have lanes and figures of their own; of more, the worst few and all together."""
+WORST = 5
+TOGETHER = "all services"
 OBJECTIVE = 0.999
 BUDGET_WINDOW_S = 30 * 86_400.0
 
@@ -39,10 +44,13 @@ Floats = NDArray[np.float64]
 
 def tell(facts: Facts, endings: list[Ending], objective: float = OBJECTIVE) -> RunResult:
     """The run's result; its digest covers everything that happened, in order."""
-    lanes = _lanes(facts, objective)
+    told = facts.history
+    if len(told.services) > TOLD_ONE_BY_ONE:
+        told = told.condensed(WORST, TOGETHER)
+    lanes = _lanes(facts, told, objective)
     moments = _moments(facts)
     alerts = [_alert(rule) for rule in facts.alerts]
-    figures = _figures(facts, objective)
+    figures = _figures(facts, told, objective)
     digest = hashlib.blake2b(digest_size=16)
     for part in (lanes, moments, alerts, figures, endings, facts.notifications, facts.held_back):
         digest.update(msgspec.json.encode(part))
@@ -105,8 +113,8 @@ class _Grid:
         return list(zip(edges[:-1].tolist(), edges[1:].tolist()))
 
 
-def _lanes(facts: Facts, objective: float) -> list[Lane]:
-    history = facts.history
+def _lanes(facts: Facts, history: History, objective: float) -> list[Lane]:
+    """history: that of the services to tell of."""
     if not len(history):
         return []
     grid = _Grid(facts)
@@ -279,8 +287,8 @@ def _without(from_s: float, to_s: float | None, cuts: list[_Stretch]) -> list[_S
 # -- figures
 
 
-def _figures(facts: Facts, objective: float) -> list[Figure]:
-    history = facts.history
+def _figures(facts: Facts, history: History, objective: float) -> list[Figure]:
+    """history: that of the services to tell of."""
     out: list[Figure] = []
 
     def figure(id: str, title: str, value: float | None, unit: str) -> None:
@@ -289,8 +297,8 @@ def _figures(facts: Facts, objective: float) -> list[Figure]:
     for service in history.services:
         totals = history.totals(service)
         arrived = totals["arrived"]
-        suffix = f".{service}" if len(history.services) > 1 else ""
-        of = f" of {service}" if suffix else ""
+        suffix = f".{service}" if len(history.services) > 1 and service != TOGETHER else ""
+        of = f" of {service}" if suffix or service == TOGETHER else ""
         figure(f"requests.total{suffix}", f"requests{of}", arrived, "")
         figure(
             f"errors.ratio{suffix}", f"failed requests{of}", totals["errors"] / arrived if arrived else None, "ratio"

@@ -90,6 +90,23 @@ class History:
         out._data, out._latency = self._data[first : self._rows], self._latency[first : self._rows]
         return out
 
+    def condensed(self, most: int, together: str) -> History:
+        """The `most` services with the largest share of errors, and after them all services as one, named `together`.
+
+        Its latencies are those of the services with the same buckets as the first one.
+        """
+        errors, arrived = (self._data[: self._rows, PER_SERVICE.index(n)].sum(axis=0) for n in ("errors", "arrived"))
+        share = np.divide(errors, arrived, out=np.zeros_like(errors), where=arrived > 0)
+        worst = np.sort(np.argsort(-share, kind="stable")[:most])
+        alike = [i for i, edges in enumerate(self._edges_s) if edges == self._edges_s[0]]
+        names = [*(self.services[i] for i in worst), together]
+        out = History(names, [*(self._edges_s[i] for i in worst), self._edges_s[0]], self._latency.shape[2])
+        out._rows, out._world = self._rows, self._world
+        data, latency = self._data[: self._rows], self._latency[: self._rows]
+        out._data = np.concatenate([data[:, :, worst], data.sum(axis=2, keepdims=True)], axis=2)
+        out._latency = np.concatenate([latency[:, worst], latency[:, alike].sum(axis=1, keepdims=True)], axis=1)
+        return out
+
     def totals(self, service: str) -> dict[str, float]:
         """Sums over the run of the columns that count requests or CPU seconds."""
         counted = ("arrived", "served", "errors", "slow", "refused", "unrouted", "retried", "cpu_s")

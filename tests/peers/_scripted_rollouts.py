@@ -1,5 +1,5 @@
-"""The cluster that the set `rollouts` plays in: real store, write path and reconcile loops in virtual time, and a script
-that plays the kubelet and the world outside.
+"""The cluster that the set `rollouts` plays in: real store, write path and reconcile loops in virtual time, and a
+script that plays the kubelet and the world outside.
 
 Containers are not run but read: a pod is Running after half a second, Ready when its readinessProbe's
 initialDelaySeconds, its postStart `sleep` and its readiness gates allow it, never with a command that no image has;

@@ -113,7 +113,9 @@ def _canary_counts(given: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _dynamic_counts(given: Mapping[str, Any]) -> tuple[int, int]:
-    canary = {"steps": given["steps"], "trafficRouting": {}, "dynamicStableScale": True}
+    # The upstream builder puts a first step before those of the case: its weight is the case's second number.
+    steps = [{"setWeight": given["rolloutMaxReplicas"]}, *given.get("steps", ())]
+    canary = {"steps": steps, "trafficRouting": {}, "dynamicStableScale": True}
     status = {
         "stableRS": "stable",
         "currentPodHash": "canary",

@@ -10,6 +10,7 @@ from pilothouse.assemble.controllers import controllers, indexes
 from pilothouse.assemble.kinds import KINDS
 from pilothouse.base.clock import Clock
 from pilothouse.base.entropy import Entropy
+from pilothouse.kinds.argoproj.analysisrun.providers import Providers
 from pilothouse.kinds.core.pod.scheduler import Scheduler
 from pilothouse.machinery.client import Client
 from pilothouse.machinery.events import EventRecorder
@@ -50,6 +51,7 @@ class ControlPlane:
         on_failure: Callable[[Failure], None] | None = None,
         round_s: Callable[[], float] = lambda: 0.0,
         without: frozenset[str] = frozenset(),
+        providers: Providers | None = None,
     ) -> None:
         self.core = core
         self.scheduler = Scheduler(core.client, core.events, core.clock)
@@ -57,7 +59,7 @@ class ControlPlane:
             core.client,
             core.events,
             core.clock,
-            [c for c in controllers(core.client, metrics) if c.name not in without],
+            [c for c in controllers(core.client, metrics, providers) if c.name not in without],
             on_failure=on_failure,
             round_s=round_s,
         )

@@ -9,6 +9,10 @@ from pilothouse.kinds.apps.daemonset import controller as daemonset
 from pilothouse.kinds.apps.deployment import controller as deployment
 from pilothouse.kinds.apps.replicaset import controller as replicaset
 from pilothouse.kinds.apps.statefulset import controller as statefulset
+from pilothouse.kinds.argoproj.analysisrun import controller as analysisrun
+from pilothouse.kinds.argoproj.analysisrun.providers import NoProviders, Providers
+from pilothouse.kinds.argoproj.experiment import controller as experiment
+from pilothouse.kinds.argoproj.rollout import controller as rollout
 from pilothouse.kinds.autoscaling.horizontalpodautoscaler import controller as horizontalpodautoscaler
 from pilothouse.kinds.batch.cronjob import controller as cronjob
 from pilothouse.kinds.batch.job import controller as job
@@ -26,8 +30,8 @@ from pilothouse.machinery.reconcile import Controller
 from pilothouse.store.memory import IndexFunction
 
 
-def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
-    """The controllers of a cluster, in the order in which their tasks start."""
+def controllers(client: Client, metrics: MetricsReader, providers: Providers | None = None) -> list[Controller]:
+    """The controllers of a cluster, in the order in which their tasks start. providers: what analyses measure with."""
     return [
         namespace.NamespaceController(),
         serviceaccount.ServiceAccountsController(),
@@ -44,6 +48,9 @@ def controllers(client: Client, metrics: MetricsReader) -> list[Controller]:
         resourcequota.ResourceQuotaController(client),
         poddisruptionbudget.BudgetController(client),
         horizontalpodautoscaler.HorizontalController(metrics),
+        rollout.RolloutController(client),
+        analysisrun.AnalysisRunController(providers or NoProviders()),
+        experiment.ExperimentController(),
     ]
 
 
@@ -62,6 +69,7 @@ def indexes() -> dict[str, dict[str, IndexFunction]]:
         endpoints,
         poddisruptionbudget,
         horizontalpodautoscaler,
+        rollout,
     ):
         for kind, functions in module.INDEXES.items():
             out.setdefault(kind, {}).update(functions)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from pilothouse.assemble.cluster_kinds import CLUSTER_KINDS
+from pilothouse.kinds.argoproj.analysisrun.kind import KIND as ANALYSISRUN
+from pilothouse.kinds.argoproj.analysistemplate.kind import KIND as ANALYSISTEMPLATE
+from pilothouse.kinds.argoproj.clusteranalysistemplate.kind import KIND as CLUSTERANALYSISTEMPLATE
+from pilothouse.kinds.argoproj.experiment.kind import KIND as EXPERIMENT
+from pilothouse.kinds.argoproj.rollout.kind import KIND as ROLLOUT
 from pilothouse.kinds.monitoring.prometheusrule.kind import KIND as PROMETHEUSRULE
 from pilothouse.kinds.monitoring.servicemonitor.kind import KIND as SERVICEMONITOR
 from pilothouse.kinds.openslo.alertcondition.kind import KIND as OPENSLO_ALERTCONDITION
@@ -23,6 +28,11 @@ KINDS = Kinds(
         *CLUSTER_KINDS,
         PROMETHEUSRULE,
         SERVICEMONITOR,
+        ROLLOUT,
+        ANALYSISTEMPLATE,
+        CLUSTERANALYSISTEMPLATE,
+        ANALYSISRUN,
+        EXPERIMENT,
         SCENARIO,
         ERRORBUDGETPOLICY,
         OPENSLO_SLO,

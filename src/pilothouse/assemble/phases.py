@@ -7,14 +7,17 @@ so that an expectation such as "Degraded by 40m" can be judged after the run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pilothouse.base.actions import Object
 from pilothouse.base.clock import Clock
+from pilothouse.kinds.argoproj.rollout.conditions import seen_phase
 from pilothouse.machinery.client import Client
 from pilothouse.store.watch import Watch
 
-Phase = Literal["Progressing", "Healthy", "Degraded"]
+Phase = Literal["Progressing", "Healthy", "Degraded", "Paused"]
+
+ROLLOUT = "argoproj.io/Rollout"
 
 
 def deployment_phase(obj: Object) -> Phase:
@@ -30,13 +33,20 @@ def deployment_phase(obj: Object) -> Phase:
     return "Healthy" if seen and all(count == wanted for count in counts) else "Progressing"
 
 
+def rollout_phase(obj: Object) -> Phase:
+    """Argo's phase as a client sees it: Progressing until the controller has seen the newest spec."""
+    found = seen_phase(obj)[0]
+    return next((phase for phase in get_args(Phase) if phase == found), "Progressing")
+
+
 class Phases:
-    """Follows the Deployments of one run. `of(name)` gives [(seconds since start, phase)], a new entry per change."""
+    """Follows the Deployments and Rollouts of one run. `of(name)` gives [(seconds since start, phase)], a new entry per
+    change."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._clock = clock
         self._began_s = clock.time()
-        self._watch: Watch = client.watch("apps/Deployment")
+        self._watch: Watch = client.watch("apps/Deployment", ROLLOUT)
         self._phases: dict[str, list[tuple[float, Phase]]] = {}
 
     async def follow(self) -> None:
@@ -48,7 +58,7 @@ class Phases:
 
     def _note(self, obj: Object) -> None:
         line = self._phases.setdefault(obj["metadata"]["name"], [])
-        phase = deployment_phase(obj)
+        phase = rollout_phase(obj) if obj["kind"] == "Rollout" else deployment_phase(obj)
         if not line or line[-1][1] != phase:
             line.append((self._clock.time() - self._began_s, phase))
 

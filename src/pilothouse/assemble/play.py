@@ -16,7 +16,7 @@ from pilothouse.worlds.rehearsal.faults import parse_fault
 from pilothouse.worlds.rehearsal.spec import SpecError
 from pilothouse.worlds.rehearsal.world import ChangeLoad, RehearsalWorld, StartFault
 
-_WORKLOAD_KINDS = {"Deployment": "apps/Deployment"}
+_WORKLOAD_KINDS = {"Deployment": "apps/Deployment", "Rollout": "argoproj.io/Rollout"}
 
 
 class Player:

@@ -15,6 +15,7 @@ from pilothouse.assemble.endings import endings
 from pilothouse.assemble.facts import Facts, RuleLives
 from pilothouse.assemble.incidents import Incidents
 from pilothouse.assemble.inputs import Inputs, in_order
+from pilothouse.assemble.measured import Measured
 from pilothouse.assemble.notifications import route, told_since
 from pilothouse.assemble.phases import Phases
 from pilothouse.assemble.play import Player
@@ -100,7 +101,9 @@ class _Run:
         )
         if inputs.series is not None:
             inputs.series.fill(self.database)
-        self.plane = ControlPlane(self.core, self.world.metrics, round_s=self._round_s, without=UNREAD)
+        self.plane = ControlPlane(
+            self.core, self.world.metrics, round_s=self._round_s, without=UNREAD, providers=Measured(self.database)
+        )
         self.alerts = AlertLog(inputs.groups, self.database, clock)
         self.incidents = Incidents(self.core.events, clock)
         self.phases = Phases(self.core.client, clock)

@@ -217,7 +217,7 @@ def _reconcile(run: Pass) -> Decision:
     if paused is not None:
         return run.decision(paused)
     _follow_workload(run)
-    run.actions += services.release(run.observed.managed, map(rollout.strategy.get, SERVICE_KEYS))
+    run.actions += services.release(run.observed.managed, [rollout.strategy.get(key, "") for key in SERVICE_KEYS])
     revision.sync(run)
     if rollout.blue_green is not None:
         if scaling.is_scaling(run):

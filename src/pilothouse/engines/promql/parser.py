@@ -29,6 +29,7 @@ from pilothouse.engines.promql.ast import (
     Subquery,
     Unary,
     VectorSelector,
+    children,
 )
 from pilothouse.engines.promql.check import check
 from pilothouse.engines.promql.durations import to_ms
@@ -40,6 +41,9 @@ from pilothouse.engines.tsdb.matchers import EQUAL, InvalidPattern, Matcher, mak
 
 MAX_DEPTH = 200
 """Nesting of parentheses, calls and unary signs; deeper text is hostile and would exhaust the stack."""
+
+MAX_HEIGHT = 250
+"""Levels of the tree: what walks it afterwards (check, compile) takes three frames of Python's thousand for each."""
 
 _PRECEDENCE = {"or": 1, "and": 2, "unless": 2}
 _PRECEDENCE |= dict.fromkeys(("==", ">=", ">", "<", "<=", "!=", "</", ">/"), 3)
@@ -63,12 +67,25 @@ def parse(text: str) -> Expr:
     """The checked syntax tree of one expression; ParseError carries the first problem with its place."""
     parser = _Parser(text)
     expr = parser.whole()
+    if not parser.problems and (deepest := _too_high(expr)) is not None:
+        parser.problems.append((f"expression is nested more than {MAX_HEIGHT} levels deep", deepest.span))
     if not parser.problems:
         parser.problems.extend(check(expr, text))
     if parser.problems:
         message, span = parser.problems[0]
         raise ParseError(message, text, span)
     return expr
+
+
+def _too_high(expr: Expr) -> Expr | None:
+    """A node below MAX_HEIGHT others; a chain `a or b or …` grows to the left without nesting its text."""
+    waiting = [(expr, 1)]
+    while waiting:
+        node, level = waiting.pop()
+        if level > MAX_HEIGHT:
+            return node
+        waiting.extend((child, level + 1) for child in children(node))
+    return None
 
 
 def parse_selector(text: str) -> VectorSelector:

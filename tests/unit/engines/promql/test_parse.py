@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.engines import promql
+from pilothouse.engines.tsdb import Database
 
 CANONICAL = {
     "up": "up",
@@ -83,9 +84,16 @@ def test_columns_count_bytes_as_upstream_does() -> None:
 
 
 def test_hostile_nesting_is_refused_not_crashed() -> None:
-    for text in ("(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "x[" + "(" * 5000 + "1" + ")" * 5000 + "]"):
+    nested = ("(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "x[" + "(" * 5000 + "1" + ")" * 5000 + "]")
+    chains = (" or ".join(["x"] * 20_000), "x" + "[5m:]" * 2 + " offset 1m" + "[5m:]" * 2000, "1^" * 5000 + "1")
+    for text in (*nested, *chains):
         with pytest.raises(promql.ParseError, match="nested more than"):
             promql.parse(text)
+
+
+def test_a_chain_below_the_limit_is_compiled_and_answered() -> None:
+    plan = promql.compile("+".join(["1"] * 250))
+    assert plan.instant(Database(), 0).value == 250  # type: ignore[union-attr]
 
 
 PIECES = [

@@ -16,6 +16,9 @@ from pilothouse.engines.slo.codes import finding
 
 Path = tuple[str | int, ...]
 
+LONGEST_PERIOD_S = 10 * 365 * 86400
+"""No SLO looks further back; longer spans are mistakes, and those beyond 292 years are no durations for Prometheus."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

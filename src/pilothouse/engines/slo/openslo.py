@@ -29,9 +29,8 @@ from pilothouse.engines.slo.model import (
     Source,
     window_text,
 )
-from pilothouse.engines.slo.openslo_rules import DURATION, VERSION, check
+from pilothouse.engines.slo.openslo_rules import DURATION, UNIT_S, VERSION, check
 
-UNIT_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "Q": 90 * 86400, "Y": 365 * 86400}
 _OPERATOR = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _QUERY_KEYS = ("query", "promql", "expr")
 

@@ -13,15 +13,18 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pilothouse.engines.slo.fields import Path, Problem, dotted, items, mapping, number
+from pilothouse.engines.slo.fields import LONGEST_PERIOD_S, Path, Problem, dotted, items, mapping, number
 
 VERSION = "openslo/v1"
 METHODS = ("Occurrences", "Timeslices", "RatioTimeslices")
 OPERATORS = ("lte", "gte", "lt", "gt")
 RAW_TYPES = ("success", "failure")
 DURATION = re.compile(r"([1-9][0-9]*)([mhdwMQY])")
+UNIT_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 30 * 86400, "Q": 90 * 86400, "Y": 365 * 86400}
+"""Lengths of the units in rolling windows."""
 LONGEST_TEXT = 1050
 LONGEST_TITLE = 63
+LONGEST_NAME = 63
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_KEY = re.compile(r"[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
@@ -107,8 +110,9 @@ class _Checker:
     def duration(self, path: Path, value: Any, *, required: bool = True) -> bool:
         if value is None or value == "":
             return self.present(path, value) if required else False
-        if not isinstance(value, str) or not DURATION.fullmatch(value):
-            remedy = "a whole number and one of m, h, d, w, M, Q, Y: 30d"
+        match = DURATION.fullmatch(value) if isinstance(value, str) and len(value) < LONGEST_NAME else None
+        if match is None or int(match[1]) * UNIT_S[match[2]] > LONGEST_PERIOD_S:
+            remedy = "a whole number and one of m, h, d, w, M, Q, Y, ten years at most: 30d"
             self.add(path, "duration", f"{value!r} is no duration", remedy)
             return False
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from pilothouse.base.duration import parse_prometheus_duration_ms
 from pilothouse.engines import promql
 from pilothouse.engines.promql import format_number
-from pilothouse.engines.slo.fields import Path, Sink, items, mapping, text, text_map
+from pilothouse.engines.slo.fields import LONGEST_PERIOD_S, Path, Sink, items, mapping, text, text_map
 from pilothouse.engines.slo.model import Events, Indicator, PyrraParts, Raw, Slo, Source
 
 VERSION = "pyrra.dev/v1alpha1"
@@ -103,8 +103,8 @@ def _window(sink: Sink, value: Any) -> int | None:
     except ValueError as error:
         sink.wrong(("spec", "window"), str(error), "write e.g. window: 4w")
         return None
-    if seconds <= 0:
-        sink.wrong(("spec", "window"), "a duration above 0 is needed", "write e.g. window: 4w")
+    if not 0 < seconds <= LONGEST_PERIOD_S:
+        sink.wrong(("spec", "window"), "a duration above 0 and of ten years at most is needed", "write e.g. window: 4w")
         return None
     return seconds
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from pilothouse.engines.slo import queries
-from pilothouse.engines.slo.fields import Path, Sink, items, mapping, number, text, text_map
+from pilothouse.engines.slo.fields import LONGEST_PERIOD_S, Path, Sink, items, mapping, number, text, text_map
 from pilothouse.engines.slo.model import AlertMeta, Events, Indicator, Plugin, Raw, Slo, Source
 from pilothouse.engines.slo.plugins import FOREIGN_DIALECT, is_known
 
@@ -240,7 +240,8 @@ def _alpha_period_s(sink: Sink, windows: list[Any], default_s: int) -> int:
     if len(windows) > 1:
         sink.wrong(path, "only one time window is supported", "keep one")
     count = number(window.get("count"))
-    if text(window.get("unit")).lower() != "day" or count is None or count <= 0 or count != int(count):
+    fits = count is not None and 0 < count <= LONGEST_PERIOD_S / DAY_S and count == int(count)
+    if text(window.get("unit")).lower() != "day" or count is None or not fits:
         sink.wrong((*path, 0), "only windows of whole days are supported", "write count: 30, unit: Day")
         return default_s
     return int(count) * DAY_S

@@ -88,6 +88,14 @@ def test_a_template_knows_what_can_change_its_text(text: str, reads_value: bool,
     assert (template.reads_value, template.timely) == (reads_value, timely)
 
 
+def test_hostile_nesting_is_refused_not_crashed() -> None:
+    for text in ("{{" + "(" * 3000 + "1" + ")" * 3000 + "}}", "{{if 1}}" * 3000, "{{if 0}}" + "{{else if 0}}" * 3000):
+        with pytest.raises(TemplateError):
+            AlertTemplate.parse("A", text)
+    long = "{{if 0}}" + "{{else if 0}}" * 99 + "{{else if 1}}last{{end}}"
+    assert AlertTemplate.parse("A", long).expand(LABELS, 1.0, CONTEXT) == "last"
+
+
 def test_a_range_over_a_huge_number_ends_with_an_error() -> None:
     text = AlertTemplate.parse("A", "{{ range 999999999 }}{{ end }}").expand(LABELS, 1.0, CONTEXT)
     assert "steps" in text

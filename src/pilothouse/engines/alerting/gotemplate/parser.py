@@ -36,6 +36,8 @@ _OPERANDS = frozenset(
 )
 _MAX_DEPTH = 60
 """Nested control structures and parentheses: deeper text is hostile, and Python's stack is finite."""
+_MAX_LINKS = 100
+"""`{{else if}}` after `{{else if}}`: each lies inside the one before."""
 
 
 def parse(name: str, text: str, functions: Container[str], variables: tuple[str, ...] = ("$",)) -> dict[str, Tree]:
@@ -59,6 +61,7 @@ class _Parser:
         self.trees: dict[str, Tree] = {}
         self.range_depth = 0
         self.depth = 0
+        self.links = 0
 
     # Tokens
 
@@ -213,8 +216,12 @@ class _Parser:
         if stop.word == "else":
             if stop.chained and stop.chained == word:
                 self.next_non_space()
+                self.links += 1
+                if self.links > _MAX_LINKS:
+                    raise self.fail(f"more than {_MAX_LINKS} times {{{{else {word}}}}}")
                 other = ListNode(stop.pos)
                 other.nodes.append(self._branch(word))
+                self.links -= 1
             elif stop.chained:
                 raise self.fail(f"unexpected <{stop.chained}> in else")
             else:

@@ -12,9 +12,14 @@ from pilothouse.engines.promql.errors import EvalError
 _LONGEST_S = 2**63 / 1e9
 
 
+_BEYOND_S = 1e18
+
+
 def to_ms(seconds: float) -> int:
     """Whole milliseconds of written seconds: rounded to nanoseconds, then cut, as Go's time.Duration goes."""
-    return math.trunc(round(seconds * 1e9) / 1_000_000)
+    # Far beyond what a duration may be the nanoseconds overflow a float; the callers refuse both alike.
+    bounded = min(max(seconds, -_BEYOND_S), _BEYOND_S)
+    return math.trunc(round(bounded * 1e9) / 1_000_000)
 
 
 def evaluate_ms(expr: DurationExpr, step_ms: int, range_ms: int, *, signed: bool) -> int:

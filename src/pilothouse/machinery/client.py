@@ -87,6 +87,10 @@ class Client:
     def watch(self, *kinds: str, since: int | None = None) -> Watch:
         return self._store.watch(*kinds, since=since)
 
+    def follow(self, watch: Watch, *kinds: str) -> None:
+        """Let a watch tell changes of further kinds from now on."""
+        self._store.follow(watch, *kinds)
+
     async def create(self, kind: str, obj: Object) -> Object:
         return self.write_path.create(kind, obj)
 

@@ -43,6 +43,15 @@ def own_key(change: Change) -> tuple[Key]:
     return ((metadata.get("namespace", ""), metadata["name"]),)
 
 
+def only_status_changed(change: Change) -> bool:
+    """Whether spec and metadata are as before (the resourceVersion apart)."""
+    old, new = change.old, change.new
+    if old is None or new is None or old.object.get("spec") is not new.object.get("spec"):
+        return False
+    version = {"resourceVersion": new.object["metadata"]["resourceVersion"]}
+    return bool({**old.object["metadata"], **version} == new.object["metadata"])
+
+
 def owner_key(kind: str) -> Callable[[Change], Iterable[Key]]:
     """The controlling owner of the changed object, when it is of this kind (its full name, e.g. apps/ReplicaSet)."""
     group, _, kind_word = kind.rpartition("/")
@@ -124,15 +133,20 @@ class Worker:
         for rule in controller.watches:
             self._rules.setdefault(rule.kind, []).append(rule.keys)
         # Watching from construction on: what is written before the task first runs is not missed.
-        self._watch: Watch = loop.client.watch(*self._rules)
+        # Other kinds concern nobody before there is an object of its own: idle controllers need not hear of every pod.
+        self._follows = loop.client.count(self.kind) > 0
+        self._watch: Watch = loop.client.watch(*(self._rules if self._follows else (self.kind,)))
         self._watch.bound(CHANGES_GATHERED, self._read)
-        for kind in self._rules:
+        for kind in self._rules if self._follows else ():
             for stored in loop.client.list(kind):
                 self._note(Change(ADDED, kind, None, stored, stored.resource_version))
 
     def _note(self, change: Change) -> None:
         if change.kind != self.kind and not self._client.count(self.kind):
             return  # no object of its own that anything could concern
+        if not self._follows:
+            self._follows = True
+            self._client.follow(self._watch, *self._rules)
         try:
             for keys in self._rules[change.kind]:
                 for key in keys(change):

@@ -229,6 +229,13 @@ class Store:
             self._watch_all.append(watch)
         return watch
 
+    def follow(self, watch: Watch, *kinds: str) -> None:
+        """From now on this watch tells changes of these kinds too."""
+        for kind in kinds:
+            watches = self._table(kind).watches
+            if watch not in watches:
+                watches.append(watch)
+
     @property
     def compacted(self) -> int:
         """The oldest revision from which changes are still known."""

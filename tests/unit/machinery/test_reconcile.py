@@ -183,13 +183,37 @@ def test_a_rule_that_cannot_read_an_object_does_not_stop_the_worker() -> None:
     world = World()
     controller = Scripted(lambda _view: Decision(), "ConfigMap", WatchRule("Pod", broken))
 
+    world.write_path.create("ConfigMap", config())
+
     def story() -> None:
         world.write_path.create("Pod", pod())
-        world.write_path.create("ConfigMap", config())
 
     reconciler = run(world, controller, story)
     assert controller.asked == ["c"]
     assert [str(failure.error) for failure in reconciler.failures] == ["unreadable"]
+
+
+def test_other_kinds_are_heard_of_once_there_is_an_object_of_its_own() -> None:
+    heard: list[str] = []
+
+    def note(change: Any) -> Any:
+        heard.append(change.object["metadata"]["name"])
+        return ()
+
+    world = World()
+    controller = Scripted(lambda _view: Decision(), "ConfigMap", WatchRule("Pod", note))
+
+    async def body() -> None:
+        reconciler = Reconciler(world.client, world.events, world.clock, [controller])
+        reconciler.start()
+        for write in (("Pod", pod("early")), ("ConfigMap", config()), ("Pod", pod("late"))):
+            world.write_path.create(*write)
+            await settle()
+        await reconciler.stop()
+
+    asyncio.run(body())
+    assert heard == ["late"]
+    assert controller.asked == ["c"]
 
 
 def test_requeue_looks_again() -> None:

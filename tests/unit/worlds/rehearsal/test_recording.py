@@ -118,6 +118,29 @@ def test_many_pods_share_a_histogram_per_version() -> None:
     assert one(town.database, "http_request_duration_seconds_sum", version="api:v1")[-1] / shared[-1] > 0.02
 
 
+def test_many_pods_have_pages_per_version() -> None:
+    """Sums go on when a pod of the version is replaced; no series names a pod."""
+
+    async def story(town: Town) -> None:
+        town.world.pods.drop_histograms()
+        for name in ("p", "q"):
+            await town.add_pod(name, resources=LIMITS)
+        await town.wait(90)
+        await town.client.delete("Pod", "default", "p", grace_s=0)
+        await town.add_pod("r", resources=LIMITS)
+        await town.wait(60)
+
+    town = play(one_service("100rps"), story)
+    answered = one(town.database, "http_requests_total", status="200")
+    rises = [b - a for a, b in pairwise(v for v in answered if not np.isnan(v))]
+    assert min(rises) >= 0
+    assert answered[-1] > 10_000
+    limit = one(town.database, "container_spec_memory_limit_bytes")
+    assert limit[-1] == 2 * 256 * 1024**2
+    assert one(town.database, "kube_pod_container_status_restarts_total")[-1] == 0
+    assert not any("pod" in dict(labels) for labels in _all_labels(town.database))
+
+
 def test_only_what_is_read_is_written() -> None:
     town = run(names=["http_requests_total", "kube_pod_info"])
     names = {dict(labels)["__name__"] for labels in _all_labels(town.database)}

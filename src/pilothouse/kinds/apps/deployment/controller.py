@@ -9,9 +9,10 @@ from pilothouse.base.errors import ApiError, Conflict, NotFound
 from pilothouse.engines.rolling.lookup import keys_of_orphans, matcher, orphans_key
 from pilothouse.engines.rolling.views import PodView, ReplicaSetView
 from pilothouse.kinds.apps.deployment.decide import KIND_NAME, SET_KIND, decide
+from pilothouse.kinds.apps.deployment.status import complete, find
 from pilothouse.kinds.apps.deployment.views import DeploymentView, Observed
 from pilothouse.machinery.client import Client
-from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, own_key, owner_key
+from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, only_status_changed, own_key, owner_key
 from pilothouse.store.memory import Change, IndexFunction, Key
 
 ORPHANS = "orphans"
@@ -27,7 +28,7 @@ class DeploymentController:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.watches = (
-            WatchRule(KIND_NAME, own_key),
+            WatchRule(KIND_NAME, _keys_of_deployment),
             WatchRule(SET_KIND, owner_key(KIND_NAME)),
             WatchRule(SET_KIND, self._keys_of_orphan),
         )
@@ -66,6 +67,17 @@ class DeploymentController:
             failure=_creation_failure(view.last_failure),
         )
         return decide(stored.object, deployment, observed, view.now_s)
+
+
+def _keys_of_deployment(change: Change) -> tuple[Key, ...]:
+    """The Deployment itself, unless a rollout that was complete once only counted its pods anew: nothing follows from
+    that, neither a deadline nor, while some are missing, a clean-up of old sets."""
+    if change.new is not None and only_status_changed(change):
+        new = change.new.view(DeploymentView)
+        progress = find(new.status, "Progressing") or {}
+        if progress.get("reason") == "NewReplicaSetAvailable" and not complete(new, new.status):
+            return ()
+    return own_key(change)
 
 
 def _creation_failure(failure: Exception | None) -> str:

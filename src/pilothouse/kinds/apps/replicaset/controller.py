@@ -10,7 +10,7 @@ from pilothouse.engines.rolling.lookup import is_controlled, keys_by_labels, mat
 from pilothouse.engines.rolling.views import PodView, controller_of
 from pilothouse.kinds.apps.replicaset.decide import KIND_NAME, Observed, SetView, decide
 from pilothouse.machinery.client import Client
-from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, own_key
+from pilothouse.machinery.reconcile import ReconcileInput, WatchRule, only_status_changed, own_key
 from pilothouse.store.memory import Change, IndexFunction, Key
 
 LABELS = "labels"
@@ -66,12 +66,7 @@ class ReplicaSetController:
 
 def _keys_of_set(change: Change) -> tuple[Key, ...]:
     """The set itself, unless only its status changed: that is this controller's own writing, and decides nothing."""
-    old, new = change.old, change.new
-    if old is not None and new is not None and old.object["spec"] is new.object["spec"]:
-        version = {"resourceVersion": new.object["metadata"]["resourceVersion"]}
-        if {**old.object["metadata"], **version} == new.object["metadata"]:
-            return ()
-    return own_key(change)
+    return () if only_status_changed(change) else own_key(change)
 
 
 def _counts_alike(old: PodView, new: PodView) -> bool:

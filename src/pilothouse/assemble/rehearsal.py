@@ -98,13 +98,20 @@ def _runner(inputs: Inputs, say: Progress, seeds: list[int]) -> processes.RunSee
 
 @contextmanager
 def _no_cyclic_collector() -> Iterator[None]:
-    """Objects are shared and rarely cyclic; the collector would walk all of them again and again (4x on creation)."""
+    """Objects are shared and rarely cyclic; the collector would walk all of them again and again (4x on creation).
+
+    What a rehearsal leaves behind is set aside, not walked: most processes end after one. The next one clears it away.
+    """
     was = gc.isenabled()
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            gc.freeze()
             gc.enable()
 
 

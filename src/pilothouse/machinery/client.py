@@ -36,6 +36,10 @@ class Client:
         self.write_path = write_path
         self._store = write_path.store
         self._listed = dict(listed or {})
+        # A controller and the world's metrics ask for the same pods one after the other.
+        self._last_asked = (-1, "", "")
+        self._last_selector: Selector | None = None
+        self._last_selected: Records = []
 
     @property
     def kinds(self) -> Kinds:
@@ -73,9 +77,17 @@ class Client:
 
     def selected(self, kind: str, namespace: str, selector: Selector) -> Records:
         """The records of a namespace that a selector matches, in no promised order: by the index of labels where the
-        store keeps one and the selector asks for a label's value, else by looking at all."""
+        store keeps one and the selector asks for a label's value, else by looking at all. The list is shared."""
         if not namespace or not self._store.has_index(kind, LABELS):
             return self.list(kind, namespace, selector)
+        asked = (self._store.revision, kind, namespace)
+        if asked == self._last_asked and selector is self._last_selector:
+            return self._last_selected
+        found = self._by_label(kind, namespace, selector)
+        self._last_asked, self._last_selector, self._last_selected = asked, selector, found
+        return found
+
+    def _by_label(self, kind: str, namespace: str, selector: Selector) -> Records:
         for term in selector.requirements:
             if term.operator == "In" and len(term.values) == 1:
                 found = self._store.indexed(kind, LABELS, label_key(namespace, term.key, term.values[0]))

@@ -100,11 +100,11 @@ def stabilize(
     """Without behavior: the highest recommendation of the window, and the log with this one added."""
     cutoff = now_s - window_s
     highest, stale = desired, -1
-    for index, entry in enumerate(recommendations or ()):
-        if entry.time_s < cutoff:
+    for index, (replicas, time_s) in enumerate(recommendations or ()):
+        if time_s < cutoff:
             stale = index
-        elif entry.replicas > highest:
-            highest = entry.replicas
+        elif replicas > highest:
+            highest = replicas
     return highest, _record(recommendations, Recommendation(desired, now_s), stale)
 
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from pilothouse.engines.queueing.response import DELAY_ROWS, ROWS, ResponseTable
 from pilothouse.worlds.rehearsal.faults import ActiveFaults
-from pilothouse.worlds.rehearsal.pods import PodTable, Slots
+from pilothouse.worlds.rehearsal.pods import Group, PodTable, Slots
 from pilothouse.worlds.rehearsal.service import IDLE_CPU_CORES, PodNumbers, Service, pod_numbers, response_table
 
 Floats = NDArray[np.float64]
 WARM_LEVELS = 5
+_LEVELS = WARM_LEVELS + 1
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +56,7 @@ class Layout:
     memory_base: Floats
     memory_per_request: Floats
     leak_bytes_per_s: Floats
+    memory_limit: Floats
     any_leak: bool
     queue: Floats
     deaf: NDArray[np.bool_] | None
@@ -74,7 +76,8 @@ class Layouts:
         self._columns = columns
         # By identity: the engine gives the same object for the same pods, and the list keeps it alive.
         self._table_index: dict[int, int] = {}
-        self._known: dict[tuple[int, int], tuple[PodNumbers, int]] = {}
+        self._known: dict[tuple[int, int], int] = {}
+        self._numbers = np.zeros((8, 64))
         self._known_at = -1
         self._tables: list[ResponseTable] = []
         self.steady = np.zeros((0, ROWS, columns))
@@ -104,15 +107,10 @@ class Layouts:
         share = np.divide(weight, total[position], out=np.zeros_like(weight), where=total[position] > 0)
         matrix, place = _share_matrix(share, first, counts, position)
         levels, until_s = self._warm_levels(pods, slots, service, now_s)
-        kinds, kind = np.unique(pods.group[slots].astype(np.int64) * (WARM_LEVELS + 1) + levels, return_inverse=True)
-        found = [self._numbers(pods, k, everyone) for k in kinds.tolist()]
-        numbers = [n for n, _ in found]
-
-        def column(values: list[float]) -> Floats:
-            return np.array(values, dtype=np.float64)[kind] if values else np.zeros(0)
-
-        error_rate = column([n.error_rate for n in numbers])
-        leak = column([n.leak_bytes_per_s for n in numbers])
+        kinds, kind = np.unique(pods.group[slots].astype(np.int64) * _LEVELS + levels, return_inverse=True)
+        rows = self._rows_of(pods, kinds.tolist(), everyone.tolist())
+        numbers = self._numbers[:, rows]
+        table, rate_per_s, service_s, cpu_s, error_rate, memory_base, leak, limit = (row[kind] for row in numbers)
         return Layout(
             slots=slots,
             services=present,
@@ -124,16 +122,17 @@ class Layouts:
             routed=total > 0,
             matrix=matrix,
             column=place,
-            table=np.array([t for _, t in found], dtype=np.intp)[kind],
+            table=table.astype(np.intp),
             group=pods.group[slots].astype(np.intp),
-            rate_per_s=column([n.rate_per_s for n in numbers]),
-            service_s=column([n.service_s for n in numbers]),
-            cpu_s=column([n.cpu_s for n in numbers]),
+            rate_per_s=rate_per_s,
+            service_s=service_s,
+            cpu_s=cpu_s,
             error_rate=error_rate,
             any_errors=bool(error_rate.any()),
-            memory_base=column([n.memory_base for n in numbers]),
+            memory_base=memory_base,
             memory_per_request=np.array([s.memory_per_request for s in self._services], dtype=np.float64)[service],
             leak_bytes_per_s=leak,
+            memory_limit=limit,
             any_leak=bool(leak.any()),
             queue=np.array([s.queue for s in self._services], dtype=np.float64)[service],
             deaf=None if pods.listening[slots].all() else ~pods.listening[slots],
@@ -159,20 +158,35 @@ class Layouts:
         following = pods.started_s[slots][cold] + lasts[cold] * (1 - (levels[cold] - 1) / WARM_LEVELS)
         return levels, float(following.min())
 
-    def _numbers(self, pods: PodTable, kind: int, everyone: NDArray[np.intp]) -> tuple[PodNumbers, int]:
-        number, level = divmod(kind, WARM_LEVELS + 1)
-        group = pods.groups[number]
-        ready = max(int(everyone[group.service]), 1)
+    def _rows_of(self, pods: PodTable, kinds: list[int], everyone: list[int]) -> list[int]:
+        """For each kind of pod where its numbers are; remembered while the same faults are in force. everyone: pods of
+        each service."""
         if self._known_at != self._faults.generation:
             self._known.clear()
             self._known_at = self._faults.generation
-        known = self._known.get((kind, ready))
-        if known is None:
-            service = self._services[group.service]
-            warm = 1 + (service.warmup_factor - 1) * level / WARM_LEVELS
-            numbers = pod_numbers(service, group, self._faults.on(service.name, group.image), warm)
-            known = self._known[kind, ready] = numbers, self._table(group.service, numbers, ready)
-        return known
+        known, groups = self._known, pods.groups
+        rows = []
+        for kind in kinds:
+            key = (kind, everyone[groups[kind // _LEVELS].service])
+            row = known.get(key)
+            if row is None:
+                row = known[key] = self._add(groups[kind // _LEVELS], kind % _LEVELS, max(key[1], 1))
+            rows.append(row)
+        return rows
+
+    def _add(self, group: Group, level: int, ready: int) -> int:
+        """Work out the numbers of a kind of pod among `ready` peers."""
+        service = self._services[group.service]
+        warm = 1 + (service.warmup_factor - 1) * level / WARM_LEVELS
+        n = pod_numbers(service, group, self._faults.on(service.name, group.image), warm)
+        row = len(self._known)
+        if row >= self._numbers.shape[1]:
+            self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)], axis=1)
+        table = self._table(group.service, n, ready)
+        limit = group.memory_limit or np.inf
+        made = (table, n.rate_per_s, n.service_s, n.cpu_s, n.error_rate, n.memory_base, n.leak_bytes_per_s, limit)
+        self._numbers[:, row] = made
+        return row
 
     def _table(self, service: int, numbers: PodNumbers, ready: int) -> int:
         """The number of this pod's latency table; equal tables are stacked once."""

@@ -54,14 +54,13 @@ class Traffic:
         self.arrivals = Arrivals(load, [s.name for s in services], entropy)
         self.layouts = Layouts(services, faults, pods.buckets)
         self.overfull: Slots | None = None
-        self.placed: Callable[[], tuple[int, float, list[int]]] = lambda: (0, 0.0, [0] * len(services))
+        self.placed: Callable[[], tuple[int, float, Floats]] = lambda: (0, 0.0, np.zeros(len(services)))
         self._split = entropy.stream("split")
         self._outcome = entropy.stream("outcome")
         self._layout: Layout | None = None
         self._seen = (-1, -1)
         self._retries = _Retries(services)
         self._last_rates: Floats | None = None
-        self._memory_limits = _MemoryLimits()
         self.busy = False
 
     @property
@@ -297,8 +296,7 @@ class Traffic:
         if layout.any_leak or pods.leaked.any():
             held = held + pods.leaked[slots]
         pods.memory[slots] = held
-        limits = self._memory_limits.of(layout, pods)
-        over = held > limits
+        over = held > layout.memory_limit
         if over.any():
             self.overfull = slots[over]
 
@@ -330,20 +328,6 @@ class _Retries:
             self._attempts[i] = [f * cut for f in following]
             due[i] = round(wanted * cut)
         self.due = due
-
-
-class _MemoryLimits:
-    """The memory limit of each pod of a layout, infinity for none; kept until the layout changes."""
-
-    def __init__(self) -> None:
-        self._for: Layout | None = None
-        self._limits = np.zeros(0)
-
-    def of(self, layout: Layout, pods: PodTable) -> Floats:
-        if self._for is not layout:
-            by_group = np.array([g.memory_limit or np.inf for g in pods.groups], dtype=np.float64)
-            self._for, self._limits = layout, by_group[layout.group]
-        return self._limits
 
 
 def _first_of(kind: Slots, kinds: int) -> Slots:

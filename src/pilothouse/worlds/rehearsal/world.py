@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pilothouse.base.clock import Clock
 from pilothouse.base.entropy import Entropy
@@ -31,6 +32,7 @@ from pilothouse.worlds.rehearsal.pods import PodTable
 from pilothouse.worlds.rehearsal.reader import RESOLUTION_S, ModelMetrics, Query
 from pilothouse.worlds.rehearsal.recorder import Recorder
 from pilothouse.worlds.rehearsal.service import resolve
+from pilothouse.worlds.rehearsal.sizes import WorkloadSizes
 from pilothouse.worlds.rehearsal.spec import ASSUMED_PULL, NodeGroup, SpecError, WorldSpec, seconds
 from pilothouse.worlds.rehearsal.traffic import Traffic
 
@@ -120,6 +122,7 @@ class RehearsalWorld:
             image_pull=(seconds(pull.median, "imagePull.median"), pull.sigma),
             missing_images=spec.missing_images,
         )
+        self._sizes = WorkloadSizes(client, len(self.services), self.kubelet.workloads)
         self.recorder = Recorder(database, self.pods, self.services, self.faults, spec.metric_names)
         self.object_series = ObjectSeries(client, database, spec.metric_names)
         self.metrics = ModelMetrics(client, clock, self.pods, self.services, self.faults, query)
@@ -271,14 +274,8 @@ class RehearsalWorld:
         if changed:
             self.kubelet.answers(np.array(changed, dtype=np.intp), [s not in self._answers for s in changed])
 
-    def _placed(self) -> tuple[int, float, list[int]]:
-        desired = [0] * len(self.services)
-        get = self._client.get
-        for service, (kind, namespace, name) in self.kubelet.workloads.items():
-            stored = get(kind, namespace, name) if service >= 0 else None
-            if stored is not None:
-                desired[service] = int((stored.object.get("spec") or {}).get("replicas", 1))
-        return self.nodes.count(), self.nodes.cost(self._offset_s + self._done_s), desired
+    def _placed(self) -> tuple[int, float, NDArray[np.float64]]:
+        return self.nodes.count(), self.nodes.cost(self._offset_s + self._done_s), self._sizes.now()
 
     # Events
 

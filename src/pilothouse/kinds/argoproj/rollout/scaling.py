@@ -15,8 +15,14 @@ from pilothouse.kinds.argoproj.rollout.run import INCONCLUSIVE_ANALYSIS, Pass
 
 
 def is_scaling(run: Pass) -> bool:
-    """Whether spec.replicas changed since the sets with pods were last scaled."""
+    """Whether spec.replicas changed since the new and the stable set were last scaled.
+
+    Upstream asks all sets. One that a Service still selects is left as it is, though, and a pass that only scales moves
+    no Service: such a Rollout would wait for itself for ever.
+    """
     for member in run.members:
+        if member is not run.new_or_none and member is not run.stable:
+            continue
         desired = member.annotations.get(DESIRED, "")
         if member.replicas > 0 and desired.isdigit() and int(desired) != run.rollout.replicas:
             return True

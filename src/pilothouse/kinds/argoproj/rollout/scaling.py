@@ -155,7 +155,9 @@ def _others_of_canary(run: Pass, standing: list[Member]) -> bool:
     for member in standing:
         if spare <= 0:
             break
-        if member.replicas == 0 or (rollout.routing is not None and is_referenced(run, member)):
+        # A Rollout of no pods has nothing that a Service could be switched to: what it selects may go.
+        needed = rollout.routing is not None and rollout.replicas > 0 and is_referenced(run, member)
+        if member.replicas == 0 or needed:
             continue
         size = 0
         if rollout.routing is None:

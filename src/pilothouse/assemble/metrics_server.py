@@ -11,7 +11,7 @@ import glob
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.base.clock import Clock, WallClock
@@ -53,14 +53,9 @@ def serve_metrics(options: MetricsOptions) -> int:
     """Serve until SIGINT or SIGTERM. InputError names what cannot be used at all; lesser findings are said."""
     config, groups, findings = read_config(options.config)
     for finding in findings:
-        options.say(told(finding))
+        options.say(str(finding))
     asyncio.run(_serve(options, config, groups, WallClock()))
     return 0
-
-
-def told(finding: Finding) -> str:
-    """A finding for a terminal; the lines of a picture (an expression with a caret) stay below each other."""
-    return str(replace(finding, remedy=finding.remedy.replace("\n", "\n      ")))
 
 
 def read_config(path: str) -> tuple[ServerConfig, list[RuleGroup], list[Finding]]:

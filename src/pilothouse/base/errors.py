@@ -60,7 +60,8 @@ class Finding:
     def __str__(self) -> str:
         where = f"{self.place}: " if str(self.place) else ""
         text = f"{where}{self.severity} {self.code}: {self.message}"
-        return f"{text}\n    → {self.remedy}" if self.remedy else text
+        # A remedy of several lines is a picture (an expression and a caret): its lines stay below each other.
+        return f"{text}\n    → " + self.remedy.replace("\n", "\n      ") if self.remedy else text
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.assemble.metrics_server import read_config, told
+from pilothouse.assemble.metrics_server import read_config
 from pilothouse.base.errors import InputError
 
 RULES = """\
@@ -25,7 +25,7 @@ def test_a_broken_rule_is_drawn_with_its_caret_and_the_others_are_served(tmp_pat
     _, groups, findings = read_config(str(config))
     assert [rule.name for group in groups for rule in group.rules] == ["twice"]
     assert [finding.code for finding in findings] == ["PH207"]
-    head, query, caret = told(findings[0]).splitlines()
+    head, query, caret = str(findings[0]).splitlines()
     assert head.endswith("could not parse expression: 1:5: parse error: unclosed left parenthesis")
     assert query.index("sum(") + len("sum(") == caret.index("^")
 

@@ -100,6 +100,7 @@ class LoadTable:
         self._epoch_s = epoch_s
         self._base = np.zeros(0)
         self._swing = np.zeros(0)
+        self._swings = False
         self._peak_s = np.zeros(0)
         self._traces: dict[int, Trace] = {}
         self._changes: list[LoadChange] = []
@@ -113,6 +114,7 @@ class LoadTable:
         self._base = np.append(self._base, rate_per_s(spec.base, "load.base"))
         # Peak over trough is the ratio and the mean is the base: 1 + a over 1 - a.
         self._swing = np.append(self._swing, (spec.ratio - 1) / (spec.ratio + 1) if diurnal else 0.0)
+        self._swings = bool(self._swing.any())
         self._peak_s = np.append(self._peak_s, time_of_day_s(spec.peak_at, "load.peakAt"))
         self.paced = np.append(self.paced, spec.arrivals == "paced")
         trace = trace_of(spec, "load.csv")
@@ -135,10 +137,10 @@ class LoadTable:
         return known
 
     def _evaluate(self, at_s: float) -> Floats:
-        if self._swing.any():
+        if self._swings:
             angle = (at_s % DAY_S - self._peak_s) * (2 * math.pi / DAY_S)
             # Rounded, so that a processor whose cosine differs in the last bit offers the same load.
-            rates: Floats = np.round(self._base * (1 + self._swing * np.cos(angle)), 9)
+            rates: Floats = (self._base * (1 + self._swing * np.cos(angle))).round(9)
         else:
             rates = self._base.copy()
         for index, trace in self._traces.items():

@@ -177,6 +177,8 @@ class HorizontalController:
                 if not usage:
                     usage.append(reader.pod_metrics(namespace, pods))
                 resource = metric["resource" if kind == "Resource" else "containerResource"]["name"]
+                if kind == "Resource" and usage[0]:
+                    return _values(usage[0], resource)
                 return [_usage(entry, resource) for entry in usage[0]]
             case "Pods":
                 identifier = metric["pods"]["metric"]
@@ -216,6 +218,22 @@ def _usage(entry: PodMetrics, resource: str) -> PodUsage:
         value = usage.get(resource)
         containers[container] = {} if value is None else {resource: _thousandths(value)}
     return PodUsage(entry.name, entry.time_s, entry.window_s, containers)
+
+
+def _values(entries: Sequence[PodMetrics], resource: str) -> dict[str, PodMetric]:
+    """What each pod uses of one resource, all containers together; without pods of which one does not tell."""
+    out: dict[str, PodMetric] = {}
+    for entry in entries:
+        total = 0
+        for usage in entry.usage.values():
+            value = usage.get(resource)
+            if value is None:
+                break
+            total += _thousandths(value)
+        else:
+            if entry.usage:
+                out[entry.name] = PodMetric(total, entry.time_s, entry.window_s)
+    return out
 
 
 def _milli(value: MetricValue) -> int:

@@ -23,7 +23,8 @@ from pilothouse.engines.autoscaling.replicas import (
 )
 
 Answer = Sequence[PodUsage] | Mapping[str, PodMetric] | int | tuple[int, ...] | Unavailable | None
-"""What the metrics API said for one metric: Resource and ContainerResource: entries of pods; Pods: values by pod name;
+"""What the metrics API said for one metric: Resource and ContainerResource: entries of pods, or already the one
+resource's values by pod name; Pods: values by pod name;
 Object: one milli value; External: several; None when nobody asked (an unknown type)."""
 
 NOT_COMPUTED: Mapping[str, Any] = {"type": ""}
@@ -122,7 +123,7 @@ def _resource_failure(words: _Words, resource: str, text: str) -> Outcome:
 def _resource_proposal(
     resource: str, container: str, target: Mapping[str, Any], answer: Answer, situation: Situation, *, by_value: bool
 ) -> Proposal | Failure:
-    values = resource_values(_usages(answer), resource, container)
+    values = answer if isinstance(answer, Mapping) else resource_values(_usages(answer), resource, container)
     if isinstance(values, Unavailable):
         return Failure(f"unable to get metrics for resource {resource}: {values.message}")
     s = situation

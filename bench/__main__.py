@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after the other, each in its own process; prints figures and ratios, asserts nothing.
+"""`make bench`: every benchmark in turn, each in its own process; prints figures and ratios, asserts nothing.
 
 A benchmark is a module bench/NAME.py with a `main()`; `python -m bench NAME…` runs only those.
 """

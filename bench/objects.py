@@ -1,4 +1,4 @@
-"""What a write costs: microseconds of CPU per create, status patch, watch hand-over and reconcile. Run: python -m bench.objects
+"""What a write costs: microseconds of CPU per create, status patch, watch hand-over and reconcile.
 
 One template spec is shared by all pods, as a ReplicaSet stamps them; five watchers listen. Prints one line per figure.
 """
@@ -159,7 +159,6 @@ def main() -> None:
             write_path.delete("Pod", "default", name)
 
     timed("delete an unscheduled pod (two changes)", PODS, delete, 40)
-
 
 
 async def reconcile(write_path: WritePath, clock: ManualClock) -> None:

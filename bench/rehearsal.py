@@ -4,7 +4,8 @@
     services  1 h of 100 services and 2,000 pods, an autoscaler each                        limit 10 CPU s
     large     1 h of 5,000 nodes and 100,000 pods, 1 % of the pods replaced per minute      limit 60 CPU s, 1.5 GB
 
-Each case is a process of its own: `python -m bench.rehearsal CASE`. Inputs are written to a temporary folder and are kept with --keep.
+Each case is a process of its own: `python -m bench.rehearsal CASE`. Inputs are written to a temporary folder; --keep
+keeps them.
 The limits are what the project wants to reach; nothing fails when one is missed, the figure is printed.
 """
 

@@ -2,8 +2,8 @@
 
 Sources: Erlang's C formula; Allen-Cunneen's two-moment mean wait (Allen, Probability, Statistics and Queueing Theory,
 1990); Kraemer and Langenbach-Belz' corrections of mean and probability for arrivals smoother or burstier than Poisson
-(1976) and the spread of the wait, both as given in Whitt, The Queueing Network Analyzer, 1983; Marchal's mean wait (1976),
-which is the better one for smooth arrivals at high load.
+(1976) and the spread of the wait, both as given in Whitt, The Queueing Network Analyzer, 1983; Marchal's mean wait
+(1976), which is the better one for smooth arrivals at high load.
 """
 
 from __future__ import annotations

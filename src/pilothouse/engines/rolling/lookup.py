@@ -42,8 +42,8 @@ def keys_of_orphans(obj: Object) -> list[str]:
 
 
 def is_controlled(metadata: Mapping[str, Any]) -> bool:
-    references = metadata.get("ownerReferences")
-    return bool(references) and any(reference.get("controller") for reference in references)
+    references = metadata.get("ownerReferences") or ()
+    return any(reference.get("controller") for reference in references)
 
 
 def selector_key(namespace: str, match_labels: Mapping[str, str] | None) -> str:

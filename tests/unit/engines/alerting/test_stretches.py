@@ -61,7 +61,7 @@ def test_a_stretch_gives_what_single_steps_give() -> None:
 
 def test_errors_come_at_their_step() -> None:
     bad: list[dict[str, object]] = [{"alert": "Twice", "expr": "load > 20", "labels": {"job": ""}}]
-    both = [
+    both: list[dict[str, object]] = [
         {"alert": "Both", "expr": "load > 3 or label_replace(load, 'job', 'c', 'job', 'b')", "labels": {"job": "x"}}
     ]
     for rules in (bad, both):

@@ -341,7 +341,7 @@ def test_the_examples_are_right(pytestconfig: pytest.Config) -> None:
 
     found = load_paths([str(pytestconfig.rootpath / "examples")])
     assert found.findings == []
-    assert sorted(d.name for d in found.scenarios) == ["bad-version", "ordinary-day", "spike-10x"]
+    assert sorted(d.name for d in found.scenarios) == ["bad-canary", "bad-version", "ordinary-day", "spike-10x"]
     for document in found.scenarios:
         assert read.parse(document, inventory.of(found))[1] == []
 

@@ -36,9 +36,10 @@ WARMUP_S = 900.0
 """Longer than the longest range of ordinary alert rules (15 minutes of restarts) and than a cold start of the
 autoscaler."""
 PROGRESS_EVERY_S = 900.0
-ROUND_S = 1.0
-"""In very large worlds controllers work in rounds this far apart. A real controller manager is slower: its client is
-throttled to 20 writes per second, so many changes of an object meet in one pass there too."""
+ROUND_S = 5.0
+"""In very large worlds controllers work in rounds this far apart. Real ones are no faster there: each writes through a
+client throttled to 20 a second (kube-api-qps), so many changes of an object meet in one pass. Traffic does not wait
+for them: it follows the pods themselves."""
 UNREAD = frozenset({"endpoint-controller"})
 """Endpoints repeat what EndpointSlices say, for clients of old; nobody in a rehearsal reads them."""
 

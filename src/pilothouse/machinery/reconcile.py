@@ -25,6 +25,8 @@ from pilothouse.store.watch import Breath, Watch
 
 CHANGES_GATHERED = 4_096
 """Changes that may wait for a worker before it reads them, though it rests or is busy: what it notes are only keys."""
+KEYS_IN_A_ROW = 50
+"""When workers rest between rounds, others follow after so many keys: until they do, what was written is kept."""
 FAILURES_KEPT = 256
 """Failed reconciles kept for reports; each is also retried."""
 
@@ -172,10 +174,13 @@ class Worker:
             if self._watch.closed:
                 return
             # One round: the keys known now, each seeing the newest state; new keys wait for the next round.
-            for key in [*self._queue]:
+            pause_s = 0.0
+            for number, key in enumerate([*self._queue], start=1):
                 self._queue.pop(key, None)
                 await self._reconcile(key)
-            pause_s = self._loop.round_s()
+                pause_s = self._loop.round_s()
+                if pause_s and number % KEYS_IN_A_ROW == 0:
+                    await breath
             if pause_s:
                 await asyncio.sleep(pause_s)
             else:

@@ -188,7 +188,7 @@ def _container(run: PodRun, container: dict[str, Any]) -> dict[str, Any]:
     status: dict[str, Any] = {
         "name": container["name"],
         "image": image,
-        "imageID": f"{image.partition('@')[0]}@sha256:{_digest(image)}" if running or run.last or run.ended else "",
+        "imageID": _image_id(image) if running or run.last or run.ended else "",
         "ready": run.ready if first else running,
         "restartCount": run.restarts if first else 0,
         "started": running and (run.passed_startup or not first),
@@ -224,6 +224,11 @@ def terminated(run: PodRun, exit_code: int, reason: str, now_unix_s: float) -> d
 
 def container_id(run: PodRun, name: str) -> str:
     return f"containerd://{_digest(f'{run.uid}/{name}/{run.restarts}')}"
+
+
+@lru_cache(maxsize=4096)
+def _image_id(image: str) -> str:
+    return f"{image.partition('@')[0]}@sha256:{_digest(image)}"
 
 
 def _digest(text: str) -> str:

@@ -152,6 +152,13 @@ class VirtualLoop(base_events.BaseEventLoop):
                 "something requeues itself without a delay. Busy now:\n  " + "\n  ".join(self.waiting())
             )
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """An exception in a timer's callback ends the run: asyncio would print it and go on with wrong numbers."""
+        error = context.get("exception")
+        if "handle" in context and isinstance(error, BaseException):
+            raise error
+        super().call_exception_handler(context)
+
     def abandon(self) -> None:
         """Ends what a broken run left behind, without running it on and without asyncio's warnings."""
         for task in sorted(asyncio.all_tasks(self), key=hash):

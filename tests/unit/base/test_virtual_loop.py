@@ -104,6 +104,18 @@ def test_the_real_world_is_back_afterwards() -> None:
     time.sleep(0)
 
 
+def test_an_exception_in_a_timer_ends_the_run() -> None:
+    def broken() -> None:
+        raise ValueError("a mistake in a callback")
+
+    async def main(loop: VirtualLoop) -> None:
+        loop.call_later(5, broken)
+        await asyncio.sleep(10)
+
+    with pytest.raises(ValueError, match="a mistake in a callback"):
+        run(main)
+
+
 def test_left_over_tasks_are_cancelled_in_creation_order() -> None:
     ended: list[int] = []
 

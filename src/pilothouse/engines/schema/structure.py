@@ -172,7 +172,6 @@ class Array(Node):
             _remember(self._seen, value, out)
         return out
 
-
     def fit_changed(self, value: list[Any], known: list[Any], path: Path, found: Findings) -> list[Any]:
         """Like `fit`, but entries that are entries of `known`, which fits, are not walked: lists of a hundred change
         by one."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pilothouse.assemble.inputs import Inputs
+from pilothouse.base.limits import LATENCY_SERIES_PER_POD_UP_TO
 from pilothouse.engines import promql
 from pilothouse.engines.terraform.instances import instances
 from pilothouse.engines.terraform.node_pools import NodePool
 from pilothouse.kinds.pilothouse.scenario import spec as asked
+from pilothouse.kinds.pilothouse.scenario.inventory import mapping
 from pilothouse.report.model import Assumption
 from pilothouse.worlds.rehearsal import spec as world
 
@@ -45,7 +47,25 @@ def world_spec(inputs: Inputs) -> Modelled:
         metric_names=_metric_names(inputs),
     )
     made = {a.what for a in inputs.assumed}
-    return Modelled(spec, [_assumption(a, i) for i, a in enumerate(world.assumptions(spec)) if a.name not in made])
+    found = [_assumption(a, i) for i, a in enumerate(world.assumptions(spec)) if a.name not in made]
+    return Modelled(spec, _large_world(inputs) + found)
+
+
+def _large_world(inputs: Inputs) -> list[Assumption]:
+    """What a very large world leaves out; judged by the replicas written, which is what it starts with."""
+    written = [mapping(w.object.get("spec")).get("replicas", 1) for w in inputs.inventory.workloads]
+    if sum(n for n in written if isinstance(n, int)) <= LATENCY_SERIES_PER_POD_UP_TO:
+        return []
+    return [
+        Assumption(
+            code="AM00",
+            what="a very large world",
+            value="series per service and version, controllers in rounds of five seconds",
+            why=f"more than {LATENCY_SERIES_PER_POD_UP_TO:,} pods",
+            change="rehearse fewer services at a time",
+            effect="rules on single pods have nothing to fire on; everything reacts up to five seconds later",
+        )
+    ]
 
 
 _WRITTEN = {"imagePull": "cluster.imagePull", "pod.memory.base": "pod.memory", "pod.service": "pod.service"}

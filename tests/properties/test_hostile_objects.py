@@ -100,4 +100,5 @@ def test_only_api_errors_come_out(case: tuple[str, Any, tuple[Any, ...], Any], u
 
 
 def test_the_rich_pod_is_good() -> None:
-    World().write_path.create("Pod", rich_pod())
+    made = World().write_path.create("Pod", rich_pod())
+    assert made["metadata"]["uid"]

@@ -188,7 +188,7 @@ def test_no_text_raises(text: str) -> None:
 def test_no_file_raises(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "x.yaml"
     path.write_bytes(data)
-    load_paths([str(path)])
+    assert all(f.code.startswith("PH1") for f in load_paths([str(path)]).findings)
 
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=8))

@@ -33,7 +33,7 @@ def test_three_groups_in_sloths_names() -> None:
 def test_every_expression_is_promql() -> None:
     for group in groups_of(only(GOOD)):
         for rule in group["rules"]:
-            promql.parse(rule["expr"])
+            assert promql.to_text(promql.parse(rule["expr"]))
 
 
 def test_the_page_alert_merges_labels_and_annotations() -> None:

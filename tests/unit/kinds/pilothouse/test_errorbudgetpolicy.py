@@ -237,7 +237,8 @@ def test_scaling_labels_and_restarts_pass() -> None:
     world.patch({"metadata": {"labels": {"x": "y"}}})
     restart = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}}
     world.patch({"spec": {"template": restart}})
-    world.path.create("apps/Deployment", {**deployment(), "metadata": {"name": "other", "namespace": "default"}})
+    made = world.path.create("apps/Deployment", {**deployment(), "metadata": {"name": "other", "namespace": "default"}})
+    assert made["metadata"]["name"] == "other"
 
 
 def test_a_reliability_fix_passes_once() -> None:

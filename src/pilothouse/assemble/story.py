@@ -180,7 +180,7 @@ def _rollouts(facts: Facts) -> list[Moment]:
         done = {next((at for at, phase in line if phase == "Healthy" and at > change), None) for change in changes}
         for at_s, phase in line:
             if at_s > 0 and (phase == "Degraded" or (phase == "Healthy" and at_s in done)):
-                text = f"Deployment {name} is {phase}"
+                text = f"{name} is {phase}"
                 weight = 85 if phase == "Degraded" else 60
                 out.append(Moment(at_s=at_s, kind="rollout", subject=name, text=text, weight=weight, mark="assumed"))
     return out
